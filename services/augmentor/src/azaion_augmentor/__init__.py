@@ -1,0 +1,1 @@
+"""Multiplies stored pictures into augmented variants."""

@@ -1,0 +1,1 @@
+"""Exports trained models and proves that the export equals its source."""

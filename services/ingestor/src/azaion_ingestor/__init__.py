@@ -1,0 +1,1 @@
+"""Stores annotated pictures from the annotation stream."""

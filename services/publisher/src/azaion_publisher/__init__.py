@@ -1,0 +1,1 @@
+"""Seals, splits and publishes exported models."""

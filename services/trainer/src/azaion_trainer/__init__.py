@@ -1,0 +1,1 @@
+"""Forms leak-free datasets and trains detectors from them."""
