@@ -1,0 +1,68 @@
+"""The runtimes that execute a model, behind one Protocol. A model comes as bytes and never touches the disk.
+
+Each runtime is imported only when it is asked for: an edge device has one of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Thresholds
+
+RuntimeName = Literal["auto", "onnxruntime", "openvino"]
+Precision = Literal["f32", "bf16", "f16"]
+
+
+class Model(Protocol):
+    """A loaded detector. Sizes are (height, width); ``batch_size`` is the most pictures that one call takes."""
+
+    @property
+    def input_size(self) -> tuple[int, int]: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def names(self) -> dict[int, str]: ...
+
+    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Run (b, 3, height, width), red first, 0 to 1, b <= batch_size.
+
+        Returns:
+            For each picture (k, 6): ``x1, y1, x2, y2, score, class id`` in letterboxed pixels, best score first.
+        """
+        ...
+
+
+def load(
+    model_bytes: bytes,
+    *,
+    runtime: RuntimeName = "auto",
+    threads: int | None = None,
+    precision: Precision = "f32",
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Model:
+    """Load a model with the runtime named; ``auto`` takes OpenVINO where it is installed, else ONNX Runtime.
+
+    Args:
+        model_bytes: an ONNX file with the metadata Ultralytics writes.
+        runtime: which runtime executes it.
+        threads: threads of the runtime; as many as it likes when None.
+        precision: what OpenVINO computes in; ONNX Runtime computes in the precision of the file.
+        thresholds: the filter and the suppression that the graph leaves to us.
+
+    Raises:
+        PermanentError: ``model_unreadable`` when the bytes are no model, ``model_unsupported`` when it is one of
+            another kind, ``runtime_missing`` when the runtime is not installed.
+    """
+    if runtime == "openvino" or (runtime == "auto" and importlib.util.find_spec("openvino") is not None):
+        from azaion_common.detection.runtimes import openvino  # noqa: PLC0415 - one runtime per device
+
+        return openvino.load(model_bytes, threads, precision=precision, thresholds=thresholds)
+    from azaion_common.detection.runtimes import onnx  # noqa: PLC0415
+
+    return onnx.load(model_bytes, threads, thresholds=thresholds)

@@ -1,0 +1,121 @@
+"""What a detector's output tensor means, and the metadata that travels inside its file. Pure array functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from azaion_common.detection.boxes import nms
+from azaion_common.errors import PermanentError
+
+_ROW = 6
+_BOX = 4
+_CANDIDATES = 30_000
+"""Suppression is quadratic in the worst case; nobody looks at more boxes of one picture than this."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Which detections count: score at least ``confidence``; ``iou`` and ``max_detections`` are for suppression.
+
+    A graph that suppresses by itself has its own built in; then only ``confidence`` can still take boxes away.
+    """
+
+    confidence: float = 0.25
+    iou: float = 0.7
+    max_detections: int = 300
+
+
+DEFAULT_THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The properties Ultralytics writes into an export: class names, input size (height, width), largest batch."""
+
+    names: dict[int, str]
+    input_size: tuple[int, int]
+    batch_size: int
+
+    @classmethod
+    def parse(cls, properties: Mapping[str, str], input_shape: tuple[int | None, ...]) -> Metadata:
+        """Read them; a dimension fixed in the graph's ``input_shape`` (b, 3, h, w) wins over what is written.
+
+        Raises:
+            PermanentError: ``model_unsupported`` when names or sizes are missing or make no sense.
+        """
+        try:
+            names = _literal(properties["names"])
+            sizes = _literal(properties.get("imgsz", "[0, 0]"))
+            batch, _, height, width = input_shape
+            parsed = cls(
+                names={int(key): str(name) for key, name in _items(names)},
+                input_size=(height or int(sizes[0]), width or int(sizes[1])),
+                batch_size=batch or int(properties.get("batch", "1")),
+            )
+        except (KeyError, ValueError, TypeError, SyntaxError, IndexError) as error:
+            raise PermanentError(
+                "model_unsupported",
+                f"the model does not say its class names and input size ({type(error).__name__}: {error})",
+                hint="export it with `azaion export` or with Ultralytics, which write them into the file",
+            ) from error
+        if min(*parsed.input_size, parsed.batch_size, len(parsed.names)) < 1:
+            raise PermanentError(
+                "model_unsupported", f"the model has no usable input size or classes: {parsed}"
+            )
+        return parsed
+
+
+def decode(
+    output: NDArray[np.float32], class_count: int, thresholds: Thresholds = DEFAULT_THRESHOLDS
+) -> list[NDArray[np.float32]]:
+    """Turn a YOLO output tensor into (k, 6) rows of ``x1, y1, x2, y2, score, class id`` per picture, best first.
+
+    Args:
+        output: (b, n, 6) when suppression is in the graph (padded with zeros), or (b, 4 + classes, anchors) with
+            ``cx, cy, w, h`` and one score per class.
+        class_count: how many classes the model knows.
+        thresholds: the filter.
+
+    Raises:
+        PermanentError: ``model_unsupported`` for any other shape.
+    """
+    if output.ndim == 3 and output.shape[2] == _ROW:  # noqa: PLR2004 - batch, boxes, row
+        return [_filtered(rows, thresholds) for rows in output]
+    if output.ndim == 3 and output.shape[1] == _BOX + class_count:  # noqa: PLR2004
+        return [_suppressed(columns, thresholds) for columns in output]
+    raise PermanentError("model_unsupported", f"a detector of {class_count} classes gives no {output.shape}")
+
+
+def _filtered(rows: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
+    scores = rows[:, 4]
+    kept = rows[(scores >= thresholds.confidence) & (scores > 0)]
+    return kept[np.argsort(-kept[:, 4], kind="stable")]
+
+
+def _suppressed(columns: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
+    best = columns[_BOX:].max(axis=0)
+    candidates = np.flatnonzero(best >= thresholds.confidence)
+    candidates = candidates[np.argsort(-best[candidates], kind="stable")][:_CANDIDATES]
+    boxes = _corners(columns[:_BOX, candidates].T)
+    scores, class_ids = best[candidates], columns[_BOX:, candidates].argmax(axis=0)
+    kept = nms(boxes, scores, class_ids, thresholds.iou)[: thresholds.max_detections]
+    return np.column_stack((boxes[kept], scores[kept], class_ids[kept])).astype(np.float32)
+
+
+def _corners(centred: NDArray[np.float32]) -> NDArray[np.float32]:
+    half = centred[:, 2:] / np.float32(2)
+    return np.concatenate((centred[:, :2] - half, centred[:, :2] + half), axis=1)
+
+
+def _literal(text: str) -> Any:
+    return ast.literal_eval(text)
+
+
+def _items(names: Mapping[int, str] | list[str]) -> list[tuple[int, str]]:
+    return list(names.items()) if isinstance(names, Mapping) else list(enumerate(names))
