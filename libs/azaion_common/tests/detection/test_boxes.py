@@ -78,7 +78,7 @@ def test_known_overlaps(other: tuple[int, ...], expected: float) -> None:
 @given(st.lists(_detection, max_size=12), st.lists(_detection, max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_overlap_equals_the_pairwise_loop(
-    left: list[tuple[tuple[float, ...], float, int]], right: list[tuple[tuple[int, ...], float, int]]
+    left: list[tuple[tuple[float, ...], float, int]], right: list[tuple[tuple[float, ...], float, int]]
 ) -> None:
     """The vectorised overlap is the one computed box by box."""
     a, b = detections(left), detections(right)
