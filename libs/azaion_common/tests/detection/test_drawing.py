@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from azaion_common.detection.detections import Detections
-from azaion_common.detection.drawing import draw, palette
+from azaion_common.detection.drawing import draw
 
 RED_IN_BGR = [0, 0, 255]
 
@@ -23,7 +23,7 @@ def test_nothing_found_leaves_the_picture_alone() -> None:
 
 def test_a_box_has_the_colour_of_its_class() -> None:
     """The frame is drawn on the box's edge in the catalogue's colour, and its middle stays visible."""
-    image = draw(np.zeros((200, 300, 3), np.uint8), one_box(100, 100, 200, 180), {0: "car"}, {0: (255, 0, 0)})
+    image = draw(np.zeros((200, 300, 3), np.uint8), one_box(100, 100, 200, 180), {0: "car"}, {0: "#ff0000"})
 
     assert image[140, 100].tolist() == RED_IN_BGR
     assert image[180, 150].tolist() == RED_IN_BGR
@@ -32,7 +32,7 @@ def test_a_box_has_the_colour_of_its_class() -> None:
 
 def test_a_label_at_the_edge_stays_in_the_picture() -> None:
     """A box in the upper right corner still has its whole label: the picture there is mostly the class colour."""
-    image = draw(np.zeros((200, 300, 3), np.uint8), one_box(290, 0, 300, 30), {0: "car"}, {0: (255, 0, 0)})
+    image = draw(np.zeros((200, 300, 3), np.uint8), one_box(290, 0, 300, 30), {0: "car"}, {0: "#ff0000"})
 
     assert (image[2:10, 260:295] == RED_IN_BGR).all(axis=2).mean() > 0.3
 
@@ -44,9 +44,10 @@ def test_an_unknown_class_is_drawn_too() -> None:
     assert image.any()
 
 
-def test_class_colours_differ_and_do_not_change() -> None:
-    """Eighty classes have eighty colours, whatever other classes there are."""
-    colours = palette(range(80))
+def test_classes_without_a_colour_are_told_apart() -> None:
+    """Two classes that no catalogue gave a colour are drawn in different ones."""
+    first, second = (
+        draw(np.zeros((100, 100, 3), np.uint8), one_box(20, 40, 80, 90, class_id=n), {}) for n in (0, 1)
+    )
 
-    assert len(set(colours.values())) == 80
-    assert palette([5])[5] == colours[5]
+    assert first[90, 50].tolist() != second[90, 50].tolist()
