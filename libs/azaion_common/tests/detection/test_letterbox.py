@@ -77,9 +77,19 @@ def test_boxes_return_to_where_they_were(
     place = Letterbox((384, 640)).place(image_size)
     boxes = np.array(fractions, np.float32).reshape(-1, 4) * np.array([width, height] * 2, np.float32)
 
-    placed = boxes * np.float32(place.scale) + np.array([place.pad_x, place.pad_y] * 2, np.float32)
+    placed = boxes * np.array(place.scale * 2, np.float32) + np.array(
+        [place.pad_x, place.pad_y] * 2, np.float32
+    )
 
     assert place.to_original(placed) == pytest.approx(boxes, abs=0.01)
+
+
+def test_the_corners_of_the_picture_return_to_its_corners() -> None:
+    """The rounded size is what the boxes are scaled by: a box around all that was pasted is the whole picture."""
+    place = Letterbox((384, 640)).place((881, 1523))
+    pasted = [place.pad_x, place.pad_y, place.pad_x + place.resized[1], place.pad_y + place.resized[0]]
+
+    assert place.to_original(np.array([pasted], np.float32))[0] == pytest.approx([0, 0, 1523, 881], rel=1e-6)
 
 
 def test_boxes_in_the_padding_are_clipped_to_the_picture() -> None:

@@ -22,18 +22,22 @@ _WHITE = np.float32(255)
 class Placement:
     """Where a picture lies in the model's input: ``input = original * scale + pad``. Sizes are (height, width)."""
 
-    scale: float
     pad_x: int
     pad_y: int
     resized: tuple[int, int]
     original: tuple[int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Input pixels per original pixel in x and y; they differ a little, since each side is rounded by itself."""
+        return self.resized[1] / self.original[1], self.resized[0] / self.original[0]
 
     def to_original(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Bring (n, 4) ``xyxy`` boxes from input pixels to pixels of the original picture, clipped to it."""
         shifted = boxes - np.array([self.pad_x, self.pad_y] * 2, np.float32)
         height, width = self.original
         limits = np.array([width, height] * 2, np.float32)
-        boxes = np.maximum(shifted / np.float32(self.scale), np.float32(0))
+        boxes = np.maximum(shifted / np.array(self.scale * 2, np.float32), np.float32(0))
         return np.minimum(boxes, limits, out=boxes)
 
 
@@ -51,7 +55,7 @@ class Letterbox:
         # 0.1 decides which side takes the odd pixel of padding: the far one.
         pad_y = round((height - resized[0]) / 2 - 0.1)
         pad_x = round((width - resized[1]) / 2 - 0.1)
-        return Placement(scale, pad_x, pad_y, resized, image_size)
+        return Placement(pad_x, pad_y, resized, image_size)
 
 
 def letterbox(
