@@ -1,0 +1,103 @@
+"""Starting: secrets are made once, the port is taken or named, and the server stops when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from azaion_api.app import first_accounts
+from azaion_api.secret_files import create_once, credentials
+from azaion_api.server import bind, serve
+from azaion_api.web import create_app
+from azaion_common.errors import PermanentError
+
+
+async def test_the_first_start_makes_an_account_per_role_with_a_random_password(
+    api: Any, tmp_path: Path
+) -> None:
+    """Each can log in with what its file says; only the owner may read the files."""
+    await first_accounts(api.services.accounts, tmp_path / "secrets")
+
+    passwords = set()
+    for role in ("admin", "service", "device"):
+        path = tmp_path / "secrets" / f"{role}.json"
+        known = json.loads(path.read_text())
+        passwords.add(known["password"])
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert (await api.login(known["email"], known["password"])).status_code == 200
+    assert len(passwords) == 3
+    assert min(map(len, passwords)) >= 32
+
+
+async def test_a_second_start_changes_nothing_and_a_deleted_file_means_a_new_password(
+    api: Any, tmp_path: Path
+) -> None:
+    """Passwords stay across restarts; deleting the file is how one is replaced."""
+    secrets = tmp_path / "secrets"
+    await first_accounts(api.services.accounts, secrets)
+    first = (secrets / "admin.json").read_text()
+
+    await first_accounts(api.services.accounts, secrets)
+    assert (secrets / "admin.json").read_text() == first
+    (secrets / "admin.json").unlink()
+    await first_accounts(api.services.accounts, secrets)
+
+    old, new = json.loads(first), json.loads((secrets / "admin.json").read_text())
+    assert (await api.login(old["email"], old["password"])).status_code == 401
+    assert (await api.login(new["email"], new["password"])).status_code == 200
+
+
+def test_two_processes_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
+    """Whoever is first decides; nobody sees half a file, nothing is left over."""
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda i: create_once(tmp_path / "key", lambda: b"%d" % i * 1000), range(8)))
+
+    assert len(set(made)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_damaged_credentials_are_named(tmp_path: Path) -> None:
+    """One clear line says which file is damaged."""
+    (tmp_path / "admin.json").write_text("{")
+
+    with pytest.raises(PermanentError, match="credentials_invalid"):
+        credentials(tmp_path / "admin.json", "a@b")
+
+
+def test_a_password_is_not_in_a_representation(tmp_path: Path) -> None:
+    """Logs and tracebacks that show credentials do not show the password."""
+    made = credentials(tmp_path / "admin.json", "a@b")
+
+    assert made.password not in repr(made)
+
+
+def test_a_busy_port_is_one_clear_line() -> None:
+    """A second server on the same port is told which one."""
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(PermanentError, match=f"127.0.0.1:{port}.*port_in_use"):
+            bind("127.0.0.1", port)
+
+
+async def test_the_server_answers_until_it_is_told_to_stop(api: Any) -> None:
+    """It serves over a real socket and returns soon after ``stopping`` is set."""
+    app = create_app(api.services, max_upload_bytes=1000, docs=False)
+    listener, stopping = bind("127.0.0.1", 0), asyncio.Event()
+    port = listener.getsockname()[1]
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(10):
+        group.create_task(serve(app, listener, stopping))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            alive = await client.get("/livez")
+            docs = [(await client.get(path)).status_code for path in ("/docs", "/openapi.json")]
+        stopping.set()
+
+    assert alive.json() == {"status": "ok"}
+    assert docs == [404, 404]
