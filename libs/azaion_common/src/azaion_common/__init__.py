@@ -1,1 +1,3 @@
-"""Events, streams, jobs, storage, ledger, packages and the service runtime that every Azaion service shares."""
+"""What every Azaion service shares: events, streams, jobs, storage, the ledger, packages and the service runtime."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,44 @@
+"""``azaion up`` and ``azaion run``: start services."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from azaion_common.runtime.discovery import load_service, service_names
+from azaion_common.runtime.logging import configure_logging
+from azaion_common.runtime.process import run_services
+from azaion_common.runtime.settings import PlatformSettings, home_from
+
+Home = Annotated[
+    Path | None, typer.Option(help="Folder that holds everything. [env AZAION_HOME; ./azaion-home]")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command()(up)
+    app.command()(run)
+
+
+def up(
+    home: Home = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this service (repeatable).")] = None,
+) -> None:
+    """Run every installed service in this process until Ctrl-C."""
+    _serve(only or service_names(), home_from(home))
+
+
+def run(service: Annotated[str, typer.Argument(help="Name of the service.")], home: Home = None) -> None:
+    """Run one service until it is told to stop (what a container runs)."""
+    _serve([service], home_from(home))
+
+
+def _serve(names: list[str], home: Path) -> None:
+    services = [load_service(name) for name in names]
+    home.mkdir(parents=True, exist_ok=True)
+    configure_logging(PlatformSettings.load(home, "platform").log_level)
+    asyncio.run(run_services(services, home))

@@ -1,0 +1,44 @@
+"""``JobQueue``: what is to be done, taken by exactly one worker at a time under a lease.
+
+Embedded it is a SQLite file, in production RabbitMQ quorum queues.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work to do. ``attempt`` counts from 1; ``body`` is JSON text that the queue's services agree on."""
+
+    queue: str
+    job_id: str
+    body: str
+    attempt: int
+
+
+class JobQueue(Protocol):
+    """Named queues of jobs. A job is known by its id: putting it twice does nothing the second time."""
+
+    async def put(self, queue: str, job_id: str, body: str) -> None:
+        """Add a job; durable when this returns. A job with this id that was ever put is left as it is."""
+
+    async def take(self, queue: str, worker: str, *, lease_s: float) -> Job:
+        """Wait for a job and lease it. Leases that ran out, and ``worker``'s own from a former life, are taken again."""
+
+    async def renew(self, job: Job, worker: str, *, lease_s: float) -> bool:
+        """Extend the lease. False when it is lost or the job was cancelled: stop working on it."""
+
+    async def complete(self, job: Job, worker: str) -> None:
+        """The job is over, well or badly; it will not be handed out again."""
+
+    async def release(self, job: Job, worker: str, *, delay_s: float) -> None:
+        """Give the job back to be tried again, not before ``delay_s`` from now."""
+
+    async def cancel(self, queue: str, job_id: str) -> bool:
+        """Take a job back, waiting or running. False when there is no such unfinished job."""
+
+    async def pending(self, queue: str) -> list[Job]:
+        """Jobs not yet over, oldest first, leased ones among them."""

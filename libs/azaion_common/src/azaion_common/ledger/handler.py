@@ -1,0 +1,68 @@
+"""What a service gives to the consumer: how one delivery is handled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from azaion_common.errors import AzaionError
+from azaion_common.events import Event
+from azaion_common.events.envelope import Envelope
+from azaion_common.streams import Record
+
+Content = TypeVar("Content")
+Prepared = TypeVar("Prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event to publish, kept in the outbox until the stream has it."""
+
+    stream: str
+    event: Event
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to put into a queue, kept in the outbox until the queue has it. The id makes it one job, ever."""
+
+    queue: str
+    job_id: str
+    body: str
+
+
+Effect = Outgoing | NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[Content]):
+    """A record with its decoded content; ``envelope`` is None on streams that others write."""
+
+    record: Record
+    content: Content
+    envelope: Envelope | None = None
+
+
+class Handler(Protocol[Content, Prepared]):
+    """Applies deliveries in two steps, so that each effect happens once.
+
+    ``prepare`` does what is slow and harmless to repeat (decode pictures, write blobs); several run at a time.
+    ``apply`` runs in the ledger's one transaction, together with the cursor and the outbox; it must be quick, must
+    touch nothing but ``connection``, and returns what to publish. Either raises PermanentError to have the delivery
+    quarantined and TransientError to have it tried again later.
+    """
+
+    async def prepare(self, delivery: Delivery[Content]) -> Prepared: ...
+
+    def apply(
+        self, connection: Connection, delivery: Delivery[Content], prepared: Prepared
+    ) -> Iterable[Effect]: ...
+
+    def quarantined(
+        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
+    ) -> Iterable[Effect]:
+        """What else to publish when ``record`` was quarantined (usually nothing)."""

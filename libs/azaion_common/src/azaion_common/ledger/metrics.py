@@ -1,0 +1,14 @@
+"""What the consumer and the job worker of every service count."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter(
+    "azaion_messages", "Messages read from a stream, by what became of them", ["service", "stream", "outcome"]
+)
+LAG = Gauge(
+    "azaion_stream_lag_messages", "Messages of a stream that are not handled yet", ["service", "stream"]
+)
+HANDLER_SECONDS = Histogram(
+    "azaion_handler_seconds", "Time to handle one batch of messages", ["service", "stream"]
+)
+JOBS = Counter("azaion_jobs", "Jobs taken from a queue, by outcome", ["service", "queue", "outcome"])

@@ -1,0 +1,91 @@
+"""The tables that every ledger has beside its service's own."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)  # fmt: skip
+
+METADATA = MetaData()
+
+IDENTITY = Table(
+    "ledger_identity", METADATA,
+    Column("service", String(100), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+)  # fmt: skip
+"""``epoch`` is the time of the ledger's making: a ledger made anew never repeats identities of the old one."""
+
+CURSORS = Table(
+    "inbox_cursor", METADATA,
+    Column("stream", String(200), primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("applied", BigInteger, nullable=False, default=0),
+    Column("passed_over", BigInteger, nullable=False, default=0),
+    Column("quarantined", BigInteger, nullable=False, default=0),
+)  # fmt: skip
+"""How far each stream was read, and what became of every record: the three counts add up to the records read."""
+
+SEEN = Table(
+    "inbox_seen", METADATA,
+    Column("stream", String(200), primary_key=True),
+    Column("producer", String(200), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+)  # fmt: skip
+
+IN_FLIGHT = Table(
+    "inbox_in_flight", METADATA,
+    Column("stream", String(200), primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)  # fmt: skip
+"""Written before a batch is handled: a row found at start means that the process died while handling it."""
+
+QUARANTINE = Table(
+    "inbox_quarantine", METADATA,
+    Column("stream", String(200), primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("reason", String(100), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raw_sha256", String(64), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+OUTBOX = Table(
+    "outbox", METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(10), nullable=False),  # "event" or "job"
+    Column("destination", String(200), nullable=False),  # stream or queue
+    Column("key", String(200), nullable=False),  # subject or job id
+    Column("seq", BigInteger, nullable=False),  # 0 for jobs
+    Column("body", LargeBinary, nullable=False),
+    Column("sent", Boolean, nullable=False, default=False),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+Index("outbox_unsent", OUTBOX.c.sent, OUTBOX.c.id)
+
+SEQUENCES = Table(
+    "outbox_sequence", METADATA,
+    Column("stream", String(200), primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+)  # fmt: skip
+
+JOBS_DONE = Table(
+    "jobs_done", METADATA,
+    Column("queue", String(200), primary_key=True),
+    Column("job_id", String(200), primary_key=True),
+    Column("outcome", String(100), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)  # fmt: skip

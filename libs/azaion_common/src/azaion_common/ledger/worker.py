@@ -1,0 +1,168 @@
+"""The loop that every service runs over a job queue: take, work under a lease, finish once.
+
+The outcome of a job is written in one transaction with what it publishes, so a job whose worker was killed is
+handed out again and still ends once. ``run`` must therefore be harmless to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection
+
+from azaion_common.backoff import Backoff
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.jobs import Job, JobQueue
+from azaion_common.ledger import metrics, tables
+from azaion_common.ledger.handler import Effect
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.stopping import unless_stopped
+
+MAX_TRANSIENT_FAILURES = 8
+MAX_ATTEMPTS = 200
+Finish = Callable[[Connection], Iterable[Effect]]
+"""Runs in the transaction that ends the job: writes the service's own tables, returns what to publish."""
+
+_log = structlog.get_logger(__name__)
+
+
+class JobCancelled(Exception):  # noqa: N818 - a decision, not an error
+    """The job was taken back while it ran."""
+
+
+class JobWorker:
+    """Works on one queue, one job at a time."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobQueue,
+        ledger: Ledger,
+        queue: str,
+        run: Callable[[Job], Awaitable[Finish]],
+        failed: Callable[[Connection, Job, AzaionError], Iterable[Effect]],
+        lease_s: float = 30.0,
+    ) -> None:
+        self._jobs = jobs
+        self._ledger = ledger
+        self._queue = queue
+        self._run = run
+        self._failed = failed
+        self._lease_s = lease_s
+        self._worker = ledger.service
+        self._failures: dict[str, int] = {}
+        self._backoff = Backoff(base_s=1.0, cap_s=60.0)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until ``stopping`` is set; a job in hand is given back then, to be gone on with later."""
+        while not stopping.is_set():
+            job = await unless_stopped(
+                stopping, self._jobs.take(self._queue, self._worker, lease_s=self._lease_s)
+            )
+            if job is not None:
+                await self._work(job, stopping)
+
+    async def _work(self, job: Job, stopping: asyncio.Event) -> None:
+        if await self._ledger.read(lambda connection: _is_done(connection, job)):
+            await self._jobs.complete(job, self._worker)
+            return
+        started = time.monotonic()
+        try:
+            finish = await unless_stopped(stopping, self._run_leased(job))
+        except JobCancelled:
+            _log.info("job.cancelled", queue=job.queue, job=job.job_id)
+            return
+        except TransientError as error:
+            await self._postpone(job, error, started)
+            return
+        except PermanentError as error:
+            await self._end(job, started, error.code, self._failing(job, error))
+            return
+        if finish is None:
+            await self._jobs.release(job, self._worker, delay_s=0)
+            return
+        await self._end(job, started, "done", finish)
+
+    async def _run_leased(self, job: Job) -> Finish:
+        if job.attempt > MAX_ATTEMPTS:
+            raise PermanentError("crashes_service", f"the process died {job.attempt} times during this job")
+        work = asyncio.ensure_future(self._run(job))
+        lease = asyncio.create_task(self._keep_lease(job))
+        try:
+            await asyncio.wait({work, lease}, return_when=asyncio.FIRST_COMPLETED)
+            return _result(work)
+        except (AzaionError, JobCancelled):
+            raise
+        except Exception as error:
+            _log.exception("job.failed", queue=job.queue, job=job.job_id)
+            raise PermanentError("internal_error", f"{type(error).__name__}: {error}") from error
+        finally:
+            for task in (work, lease):
+                task.cancel()
+            await asyncio.gather(work, lease, return_exceptions=True)
+
+    async def _keep_lease(self, job: Job) -> None:
+        """Returns when the lease is lost."""
+        while await self._jobs.renew(job, self._worker, lease_s=self._lease_s):  # noqa: ASYNC110 - a lease is time
+            await asyncio.sleep(self._lease_s / 10)
+
+    def _failing(self, job: Job, error: AzaionError) -> Finish:
+        return lambda connection: self._failed(connection, job, error)
+
+    async def _postpone(self, job: Job, error: TransientError, started: float) -> None:
+        failures = self._failures[job.job_id] = self._failures.get(job.job_id, 0) + 1
+        if failures >= MAX_TRANSIENT_FAILURES:
+            await self._end(job, started, error.code, self._failing(job, error))
+            return
+        delay_s = self._backoff.next()
+        _log.warning(
+            "job.postponed",
+            queue=job.queue,
+            job=job.job_id,
+            code=error.code,
+            error=error.message,
+            delay_s=round(delay_s, 1),
+        )
+        await self._jobs.release(job, self._worker, delay_s=delay_s)
+
+    async def _end(self, job: Job, started: float, outcome: str, finish: Finish) -> None:
+        seconds = time.monotonic() - started
+
+        def end(connection: Connection) -> None:
+            effects = list(finish(connection))
+            connection.execute(
+                tables.JOBS_DONE.insert().values(
+                    queue=job.queue, job_id=job.job_id, outcome=outcome, seconds=seconds, at=datetime.now(UTC)
+                )
+            )
+            self._ledger.emit(connection, effects)
+
+        await self._ledger.transact(end)
+        await self._jobs.complete(job, self._worker)
+        self._failures.pop(job.job_id, None)
+        metrics.JOBS.labels(self._ledger.service, job.queue, outcome).inc()
+        _log.info(
+            "job.ended",
+            service=self._ledger.service,
+            queue=job.queue,
+            job=job.job_id,
+            outcome=outcome,
+            seconds=round(seconds, 3),
+        )
+
+
+def _result(work: asyncio.Future[Finish]) -> Finish:
+    if not work.done():
+        raise JobCancelled
+    return work.result()
+
+
+def _is_done(connection: Connection, job: Job) -> bool:
+    table = tables.JOBS_DONE
+    query = sa.select(table.c.job_id).where((table.c.queue == job.queue) & (table.c.job_id == job.job_id))
+    return connection.execute(query).first() is not None

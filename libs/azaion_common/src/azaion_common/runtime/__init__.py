@@ -1,0 +1,1 @@
+"""How a service runs: settings, logging, health, signals, transports."""

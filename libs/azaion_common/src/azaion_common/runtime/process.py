@@ -1,0 +1,126 @@
+"""A process that runs services until it is told to stop.
+
+SIGTERM and Ctrl-C drain: no new work, finish or give back what is in hand, exit 0 within 20 s. A second signal, or
+20 s, ends the process at once, which is safe: effects happen once across kills. A service that fails takes the
+process down with it; nothing is ever half dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+
+from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.runtime.embedded import open_embedded
+from azaion_common.runtime.ops_server import ops_server
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_common.runtime.settings import PlatformSettings
+
+DRAIN_S = 18.0
+EXIT_HARD_S = 20.0
+_log = structlog.get_logger(__name__)
+
+
+async def run_services(services: Sequence[Service], home: Path) -> None:
+    """Run ``services`` on the embedded platform in ``home`` until a signal comes or one of them fails.
+
+    Raises:
+        AzaionError: what ended a service, ``already_running`` when one of them runs in another process.
+    """
+    settings = PlatformSettings.load(home, "platform")
+    name = services[0].name if len(services) == 1 else "up"
+    with _locks(home, services):
+        async with open_embedded(home, settings) as platform, _signals(platform):
+            address_file = home / "run" / f"{name}.json"
+            async with ops_server(
+                platform.health, settings.metrics_host, settings.metrics_port, address_file
+            ):
+                await _run_all(services, platform)
+    _log.info("process.stopped", services=[service.name for service in services])
+
+
+async def _run_all(services: Sequence[Service], platform: Platform) -> None:
+    heart = asyncio.create_task(platform.health.beat())
+    tasks = [asyncio.create_task(service.run(platform), name=service.name) for service in services]
+    stop = asyncio.create_task(platform.stopping.wait())
+    platform.health.started = True
+    _log.info("process.started", services=[service.name for service in services], home=str(platform.home))
+    try:
+        await asyncio.wait({*tasks, stop}, return_when=asyncio.FIRST_COMPLETED)
+        early = [task for task in tasks if task.done()]
+        if early and not platform.stopping.is_set():
+            platform.stopping.set()
+            _log.error("service.ended_early", service=early[0].get_name())
+        await asyncio.wait(tasks, timeout=DRAIN_S)
+    finally:
+        for task in (heart, stop, *tasks):
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    _raise_first(results)
+
+
+def _raise_first(results: Sequence[BaseException | None]) -> None:
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise _root(result)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The first cause inside exception groups."""
+    while isinstance(error, BaseExceptionGroup):
+        typed = [inner for inner in error.exceptions if isinstance(inner, AzaionError)]
+        error = typed[0] if typed else error.exceptions[0]
+    return error
+
+
+@asynccontextmanager
+async def _signals(platform: Platform) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if platform.stopping.is_set():
+            os._exit(1)
+        _log.info("process.stopping")
+        platform.stopping.set()
+        signal.setitimer(
+            signal.ITIMER_REAL, EXIT_HARD_S
+        )  # SIGALRM ends the process even if the loop is stuck
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _locks(home: Path, services: Sequence[Service]) -> Iterator[None]:
+    """One process per service and home: two would write one ledger and send under one name."""
+    folder = home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / f"{service.name}.lock").open("w") for service in services]
+    try:
+        for service, file in zip(services, files, strict=True):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PermanentError(
+                    "already_running",
+                    f"{service.name} already runs on {home}",
+                    hint="stop it, or use another --home",
+                ) from None
+        yield
+    finally:
+        for file in files:
+            file.close()

@@ -1,0 +1,95 @@
+"""Settings: defaults, then the home's ``azaion.yaml``, then the environment; wrong names are refused.
+
+``azaion.yaml`` has one section per service and ``platform`` for what all share::
+
+    platform: {api_url: http://127.0.0.1:8400}
+    trainer: {epochs: 50, imgsz: 640}
+
+The same as environment variables: ``AZAION_PLATFORM__API_URL``, ``AZAION_TRAINER__EPOCHS``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from azaion_common.errors import PermanentError
+
+FILE_NAME = "azaion.yaml"
+
+
+class ServiceSettings(BaseSettings):
+    """Base of every service's settings. Subclasses set ``env_prefix`` (``AZAION_TRAINER__``)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+
+    @classmethod
+    def load(cls, home: Path, section: str) -> Self:
+        """The settings of one section.
+
+        Raises:
+            PermanentError: ``settings_invalid``, naming the file or variable and the field.
+        """
+        prefix = cls.model_config.get("env_prefix", "")
+        _refuse_unknown_variables(cls, prefix)
+        in_file = _section(home / FILE_NAME, section)
+        in_environment = {_field(name, prefix) for name in os.environ if name.startswith(prefix)}  # noqa: TID251
+        try:
+            return cls(**{key: value for key, value in in_file.items() if key not in in_environment})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise PermanentError(
+                "settings_invalid",
+                f"setting {section}.{where}: {first['msg']}",
+                hint=f"see {home / FILE_NAME} and {prefix}*",
+            ) from error
+
+
+class PlatformSettings(ServiceSettings):
+    """What every service shares."""
+
+    model_config = SettingsConfigDict(env_prefix="AZAION_PLATFORM__")
+
+    catalogue: Path | None = None
+    """Class catalogue (YAML); relative paths start at the home. None: the neutral aerial one."""
+    api_url: str = "http://127.0.0.1:8400"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    """Port of /metrics, /livez and /readyz; 0 picks a free one, which ``<home>/run/ops.json`` then names."""
+    log_level: str = "info"
+
+
+def home_from(option: Path | None) -> Path:
+    """The home: the option, else ``AZAION_HOME``, else ``./azaion-home``; absolute."""
+    chosen = option or Path(os.environ.get("AZAION_HOME", "azaion-home"))  # noqa: TID251
+    return chosen.expanduser().absolute()
+
+
+def _section(path: Path, section: str) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+        found = content.get(section) or {}
+        return dict(found)
+    except (yaml.YAMLError, AttributeError, ValueError, TypeError) as error:
+        raise PermanentError(
+            "settings_invalid", f"{path} is not valid: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _field(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).split("__")[0].lower()
+
+
+def _refuse_unknown_variables(cls: type[BaseSettings], prefix: str) -> None:
+    """pydantic-settings ignores misspelt variables at top level; we don't."""
+    for name in os.environ:  # noqa: TID251
+        if prefix and name.startswith(prefix) and _field(name, prefix) not in cls.model_fields:
+            raise PermanentError("settings_invalid", f"environment variable {name} is no setting")

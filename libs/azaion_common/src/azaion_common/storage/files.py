@@ -1,0 +1,169 @@
+"""``BlobStore`` as a folder: ``ab/cd/<sha256>``, each blob whole or absent."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+from azaion_common.errors import PermanentError
+from azaion_common.events.references import BlobRef
+from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+
+CHUNK_BYTES = 1 << 20
+STALE_TEMPORARY_S = 24 * 3600.0
+
+
+class FileBlobStore:
+    """The embedded form. Hard links are its way to hand out files without copying them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._temporary = root / "tmp"
+
+    @classmethod
+    def open(cls, root: Path) -> FileBlobStore:
+        """The store in ``root``, made when missing; leftovers of writers that died long ago are swept away."""
+        store = cls(root)
+        make_folder(store._temporary)
+        for leftover in store._temporary.iterdir():
+            if time.time() - leftover.stat().st_mtime > STALE_TEMPORARY_S:
+                leftover.unlink(missing_ok=True)
+        return store
+
+    def path(self, sha256: str) -> Path:
+        """Where a blob lies or would lie."""
+        return self._root / sha256[:2] / sha256[2:4] / sha256
+
+    async def put(self, data: bytes, media_type: str) -> BlobRef:
+        return await asyncio.to_thread(self._put, data, media_type)
+
+    def _put(self, data: bytes, media_type: str) -> BlobRef:
+        sha256 = hashlib.sha256(data).hexdigest()
+        reference = BlobRef(sha256=sha256, size_bytes=len(data), media_type=media_type)
+        if self._present(reference):
+            return reference
+        temporary = self._temporary / uuid4().hex
+        with storage_errors(temporary):
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._admit(temporary, sha256)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return reference
+
+    async def put_file(self, path: Path, media_type: str) -> BlobRef:
+        return await asyncio.to_thread(self._put_file, path, media_type)
+
+    def _put_file(self, path: Path, media_type: str) -> BlobRef:
+        temporary = self._temporary / uuid4().hex
+        with storage_errors(temporary):
+            try:
+                sha256, size_bytes = _copy_hashed(path, temporary)
+                reference = BlobRef(sha256=sha256, size_bytes=size_bytes, media_type=media_type)
+                if not self._present(reference):
+                    self._admit(temporary, sha256)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return reference
+
+    def _present(self, reference: BlobRef) -> bool:
+        path = self.path(reference.sha256)
+        return path.exists() and path.stat().st_size == reference.size_bytes
+
+    def _admit(self, temporary: Path, sha256: str) -> None:
+        """Give a synced temporary file its final name."""
+        final = self.path(sha256)
+        make_folder(final.parent)
+        temporary.chmod(0o444)
+        temporary.replace(final)
+        fsync_folder(final.parent)
+
+    async def get(self, sha256: str) -> bytes:
+        data = await asyncio.to_thread(self._read_whole, sha256)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise PermanentError("blob_corrupt", f"blob {sha256} does not have the bytes that its name says")
+        return data
+
+    def _read_whole(self, sha256: str) -> bytes:
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError:
+            raise _missing(sha256) from None
+
+    async def fetch(self, sha256: str, destination: Path) -> None:
+        await asyncio.to_thread(self._fetch, sha256, destination)
+
+    def _fetch(self, sha256: str, destination: Path) -> None:
+        temporary = destination.with_name(f".{destination.name}.{uuid4().hex}.tmp")
+        with storage_errors(destination):
+            try:
+                _link_or_copy(self.path(sha256), temporary)
+                temporary.replace(destination)
+            except FileNotFoundError:
+                if self.path(sha256).exists():
+                    raise
+                raise _missing(sha256) from None
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    async def size(self, sha256: str) -> int | None:
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(
+        self, sha256: str, *, offset: int = 0, chunk_bytes: int = CHUNK_BYTES
+    ) -> AsyncIterator[bytes]:
+        try:
+            file = await asyncio.to_thread(self.path(sha256).open, "rb")
+        except FileNotFoundError:
+            raise _missing(sha256) from None
+        with file:
+            file.seek(offset)
+            while chunk := await asyncio.to_thread(file.read, chunk_bytes):
+                yield chunk
+
+    async def delete(self, sha256: str) -> None:
+        await asyncio.to_thread(self.path(sha256).unlink, missing_ok=True)
+
+    async def list(self) -> AsyncIterator[BlobRef]:
+        for path in await asyncio.to_thread(lambda: sorted(self._root.glob("??/??/*"))):
+            yield BlobRef(
+                sha256=path.name, size_bytes=path.stat().st_size, media_type="application/octet-stream"
+            )
+
+
+def _copy_hashed(source: Path, destination: Path) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    with source.open("rb") as reader, destination.open("xb") as writer:
+        while chunk := reader.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size_bytes += writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest(), size_bytes
+
+
+def _link_or_copy(source: Path, destination: Path) -> None:
+    """Hard link where the file system allows it; a copy across file systems and beyond the limit of links."""
+    try:
+        os.link(source, destination)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, destination)
+
+
+def _missing(sha256: str) -> PermanentError:
+    return PermanentError("blob_missing", f"blob {sha256} is not in the store")

@@ -1,0 +1,62 @@
+"""Folders that people browse: ``images/NAME.jpg`` and ``labels/NAME.txt`` as hard links to blobs.
+
+A view is never the truth: the ledger can rebuild it, so links are not fsynced one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from azaion_common.errors import PermanentError
+from azaion_common.storage import BlobStore
+
+_SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "text/plain": ".txt"}
+
+
+def suffix_of(media_type: str) -> str:
+    """File suffix for a media type that views know.
+
+    Raises:
+        PermanentError: ``media_type_unknown``.
+    """
+    try:
+        return _SUFFIXES[media_type]
+    except KeyError:
+        raise PermanentError("media_type_unknown", f"no file suffix is known for {media_type}") from None
+
+
+class FolderView:
+    """One browsable folder with ``images/`` and ``labels/``."""
+
+    def __init__(self, root: Path, blobs: BlobStore) -> None:
+        self._root = root
+        self._blobs = blobs
+
+    async def show(self, name: str, *, image_sha256: str, media_type: str, labels_sha256: str) -> None:
+        """Make the pair visible under ``name``, replacing what was there."""
+        image = self._image(name, media_type)
+        labels = self._labels(name)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        await self._blobs.fetch(image_sha256, image)
+        await self._blobs.fetch(labels_sha256, labels)
+
+    async def hide(self, name: str) -> None:
+        """Remove the pair; what is not there is fine."""
+        await asyncio.to_thread(self._hide, name)
+
+    def _hide(self, name: str) -> None:
+        for media_type in ("image/jpeg", "image/png"):
+            self._image(name, media_type).unlink(missing_ok=True)
+        self._labels(name).unlink(missing_ok=True)
+
+    def names(self) -> set[str]:
+        """Names of the pairs (or half pairs) that are visible."""
+        return {path.stem for part in ("images", "labels") for path in (self._root / part).glob("[!.]*.*")}
+
+    def _image(self, name: str, media_type: str) -> Path:
+        return self._root / "images" / f"{name}{suffix_of(media_type)}"
+
+    def _labels(self, name: str) -> Path:
+        return self._root / "labels" / f"{name}.txt"
