@@ -25,7 +25,10 @@ from azaion_common.packages.wrapping import (
     KeyWrapper,
     load_fleet_key,
     load_or_create_fleet_key,
+    read_wrapped_key,
+    unwrap_for,
     wrap_context,
+    write_wrapped_key,
 )
 
 __all__ = [
@@ -49,11 +52,14 @@ __all__ = [
     "load_or_create_fleet_key",
     "new_content_key",
     "open_package",
+    "read_wrapped_key",
     "seal_package",
     "small_part_size_bytes",
     "split_package",
+    "unwrap_for",
     "verify_package",
     "verify_structure",
     "wipe",
     "wrap_context",
+    "write_wrapped_key",
 ]

@@ -29,7 +29,8 @@ def replacing(destination: Path) -> Iterator[BinaryIO]:
             temporary.replace(destination)
             sync_folder(destination.parent)
     except OSError as error:
-        raise TransientError("package_write_failed", f"{destination} was not written: {error}") from error
+        reason = error.strerror or error
+        raise TransientError("package_write_failed", f"{destination} was not written: {reason}") from error
 
 
 @contextmanager

@@ -14,15 +14,18 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from azaion_common.errors import PermanentError, TransientError
-from azaion_common.packages.durable import flush_to_disk, sync_folder, temporary_beside
+from azaion_common.packages.durable import flush_to_disk, replacing, sync_folder, temporary_beside
 from azaion_common.packages.header import PackageHeader
+from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import CONTENT_KEY_BYTES, ContentKey
+from azaion_common.packages.sources import Source, opened
 
 FLEET_KEY_BYTES = 32
 # The first byte names the scheme, so that a later one can be told apart.
 FLEET_SCHEME = b"\x01"
 WRAP_NONCE_BYTES = 12
 WRAPPED_KEY_BYTES = len(FLEET_SCHEME) + WRAP_NONCE_BYTES + CONTENT_KEY_BYTES + 16
+MAX_WRAPPED_KEY_BYTES = 4 << 10
 
 
 class KeyWrapper(Protocol):
@@ -71,6 +74,42 @@ class FleetKeyWrapper:
             return bytearray(self._aead.decrypt(nonce, sealed, FLEET_SCHEME + context))
         except InvalidTag as error:
             raise _unwrap_failed("wrong fleet key, wrong package, or changed bytes") from error
+
+
+def unwrap_for(package: Source, wrapper: KeyWrapper, wrapped: bytes) -> bytearray:
+    """The content key of a package (its small part is enough).
+
+    Raises:
+        PermanentError: ``key_unwrap_failed``, or what reading the header raises.
+    """
+    with opened(package) as file:
+        position = file.tell()
+        header = read_header(file)
+        file.seek(position)
+    return wrapper.unwrap(wrapped, wrap_context(header))
+
+
+def write_wrapped_key(path: Path, wrapped: bytes) -> None:
+    """Raises: TransientError ``package_write_failed``."""
+    with replacing(path) as sink:
+        sink.write(wrapped)
+
+
+def read_wrapped_key(path: Path) -> bytes:
+    """Read a file that holds one wrapped key.
+
+    Raises:
+        PermanentError: ``wrapped_key_missing``.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_WRAPPED_KEY_BYTES)
+    except OSError as error:
+        raise PermanentError(
+            "wrapped_key_missing",
+            f"cannot read the wrapped key {path}: {error.strerror}",
+            hint="name it with --wrapped-key",
+        ) from error
 
 
 def load_fleet_key(path: Path) -> bytes:
