@@ -6,17 +6,19 @@ import asyncio
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from azaion_api.app import first_accounts
+from azaion_api.app import SERVICE, first_accounts
 from azaion_api.secret_files import create_once, credentials
 from azaion_api.server import bind, serve
 from azaion_api.web import create_app
 from azaion_common.errors import PermanentError
+from azaion_common.testing import platform
 
 
 async def test_the_first_start_makes_an_account_per_role_with_a_random_password(
@@ -101,3 +103,26 @@ async def test_the_server_answers_until_it_is_told_to_stop(api: Any) -> None:
 
     assert alive.json() == {"status": "ok"}
     assert docs == [404, 404]
+
+
+async def test_the_service_runs_on_a_platform(tmp_path: Path) -> None:
+    """Started by the runtime it listens where ``platform.api_url`` says, lets its accounts in, and drains."""
+    with bind("127.0.0.1", 0) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    async with platform(tmp_path) as opened, asyncio.timeout(20):
+        running = asyncio.create_task(SERVICE.run(replace(opened, api_url=url)))
+        known = await _credentials(tmp_path / "secrets" / "service.json", running)
+        async with httpx.AsyncClient(base_url=url) as client:
+            answer = await client.post("/login", json=known)
+        opened.stopping.set()
+        await running
+
+    assert answer.status_code == 200
+
+
+async def _credentials(path: Path, running: asyncio.Task[None]) -> dict[str, str]:
+    while not path.with_name("api-signing-key.pem").exists():
+        assert not running.done(), running.exception()
+        await asyncio.sleep(0.02)
+    known: dict[str, str] = json.loads(await asyncio.to_thread(path.read_text))
+    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -20,13 +21,15 @@ from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage.files import FileBlobStore
 
+_HTTP_PORT = 80
 _log = structlog.get_logger(__name__)
 
 
 async def run(platform: Platform) -> None:
     settings = ApiSettings.load(platform.home, "api")
     secrets = platform.home / "secrets"
-    listener = bind(settings.host, settings.port)
+    port = settings.port if settings.port is not None else urlsplit(platform.api_url).port or _HTTP_PORT
+    listener = bind(settings.host, port)
     async with platform.open_ledger("api", tables.METADATA) as ledger:
         accounts = Accounts(ledger)
         await first_accounts(accounts, secrets)

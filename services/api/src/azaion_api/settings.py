@@ -11,11 +11,12 @@ from azaion_common.runtime.settings import ServiceSettings
 class ApiSettings(ServiceSettings):
     """Section ``api:`` of ``azaion.yaml``, or ``AZAION_API__…`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="AZAION_API__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="AZAION_API__")
 
     host: str = "127.0.0.1"
     """Loopback unless told otherwise: put a proxy with TLS in front before opening it to a network."""
-    port: int = Field(default=8080, ge=0, le=65535)
+    port: int | None = Field(default=None, ge=0, le=65535)
+    """None: the port of ``platform.api_url``, by which the other services find the API."""
     docs: bool = True
     """Serve ``/docs`` and ``/openapi.json``."""
     token_lifetime_s: int = Field(default=600, ge=10, le=3600)
