@@ -104,7 +104,7 @@ class Consumer(Generic[Content, Prepared]):
             error = PermanentError(
                 "crashes_service", f"the process died {deaths} times while handling this message"
             )
-            steps = [_Step[Content, Prepared](batch[0], error=error)]
+            steps: list[_Step[Content, Prepared]] = [_Step(batch[0], error=error)]
         else:
             steps = list(await asyncio.gather(*(self._prepare(record) for record in batch)))
         outcomes = await self._apply_all(steps)

@@ -1,0 +1,246 @@
+"""The consumer's promise: each record ends up applied, passed over or quarantined, once, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.events import ImageDeleted, images
+from azaion_common.events.codec import decode, encode
+from azaion_common.events.envelope import wrap
+from azaion_common.ledger import consumer as consumer_module
+from azaion_common.ledger.accounting import StreamAccount, account, cursors
+from azaion_common.ledger.consumer import Consumer
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.ledger.handler import Delivery, Effect, Outgoing
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.platform import Platform
+from azaion_common.streams import Message, Record
+from azaion_common.testing import platform as open_platform
+
+TABLES = MetaData()
+NAMES = Table("names", TABLES, Column("id", Integer, primary_key=True), Column("name", String))
+
+
+class Died(BaseException):
+    """Stands in for ``kill -9``: nothing handles it."""
+
+
+@dataclass
+class Recorder:
+    """Writes each name into its table and announces it; told to fail by name."""
+
+    refuse_in: dict[str, str] = field(default_factory=dict)
+    transient_left: int = 0
+    dies_at: str | None = None
+    prepared: list[str] = field(default_factory=list)
+
+    async def prepare(self, delivery: Delivery[str]) -> str:
+        self.prepared.append(delivery.content)
+        if self.transient_left:
+            self.transient_left -= 1
+            raise TransientError("away", "for a moment")
+        self._fail("prepare", delivery.content)
+        return delivery.content.upper()
+
+    def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
+        if prepared == self.dies_at:
+            raise Died
+        connection.execute(NAMES.insert().values(name=prepared))
+        self._fail("apply", delivery.content)
+        return [Outgoing(images.STREAM, ImageDeleted(name=prepared), prepared)]
+
+    def quarantined(
+        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
+    ) -> Iterable[Effect]:
+        return []
+
+    def _fail(self, step: str, name: str) -> None:
+        if self.refuse_in.get(name) == step:
+            raise PermanentError("unwanted", f"{name} is refused in {step}")
+        if self.refuse_in.get(name) == f"bug in {step}":
+            raise ZeroDivisionError(name)
+
+
+def decode_text(record: Record) -> Delivery[str] | None:
+    if record.body == b"unknown":
+        return None
+    if record.body == b"malformed":
+        raise PermanentError("malformed", "cannot be read")
+    return Delivery(record, record.body.decode())
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    async with open_platform(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def consuming(platform: Platform, handler: Recorder, **options: object) -> AsyncIterator[Ledger]:
+    """A consumer of stream ``in`` at work."""
+    async with platform.open_ledger("service", TABLES) as ledger:
+        consumer = Consumer(
+            log=platform.log,
+            ledger=ledger,
+            blobs=platform.blobs,
+            stream="in",
+            handler=handler,
+            decode=decode_text,
+            **options,  # type: ignore[arg-type]
+        )
+        stopping = asyncio.Event()
+        task = asyncio.create_task(consumer.run(stopping))
+        try:
+            yield ledger
+        finally:
+            stopping.set()
+            await task
+
+
+async def put(platform: Platform, *bodies: str) -> None:
+    await platform.log.append("in", [Message(body.encode()) for body in bodies])
+
+
+async def settled(platform: Platform, ledger: Ledger) -> StreamAccount:
+    """The books once nothing is pending."""
+    async with asyncio.timeout(10):
+        while True:
+            found = await ledger.read(cursors)
+            if found and (books := await account(platform.log, found[0])).pending == 0:
+                return books
+            await asyncio.sleep(0.01)
+
+
+async def names(ledger: Ledger) -> list[str]:
+    return list(
+        await ledger.read(lambda connection: connection.execute(sa.select(NAMES.c.name)).scalars().all())
+    )
+
+
+async def announced(platform: Platform, wanted: int) -> list[str]:
+    """Subjects of what was published, once ``wanted`` are there."""
+    async with asyncio.timeout(10):
+        while len(records := await platform.log.read(images.STREAM, limit=1000)) < wanted:
+            await asyncio.sleep(0.01)
+    return [decode(record.body).subject for record in records]
+
+
+async def test_records_are_applied_in_order_and_announced(platform: Platform) -> None:
+    """Each record changes the table once and its event reaches the stream, in order."""
+    await put(platform, "a", "b", "c")
+    async with consuming(platform, Recorder()) as ledger:
+        books = await settled(platform, ledger)
+
+        assert await names(ledger) == ["A", "B", "C"]
+        assert await announced(platform, 3) == ["A", "B", "C"]
+    assert (books.applied, books.balanced) == (3, True)
+
+
+async def test_nothing_is_applied_again_after_a_restart(platform: Platform) -> None:
+    """A new consumer goes on behind what was applied."""
+    await put(platform, "a")
+    async with consuming(platform, Recorder()) as ledger:
+        await settled(platform, ledger)
+    await put(platform, "b")
+
+    async with consuming(platform, Recorder()) as ledger:
+        await settled(platform, ledger)
+        assert await names(ledger) == ["A", "B"]
+
+
+@pytest.mark.parametrize("step", ["prepare", "apply", "bug in prepare", "bug in apply"])
+async def test_a_refused_record_is_quarantined_and_the_others_go_on(platform: Platform, step: str) -> None:
+    """A permanent error, or a bug, costs its own record only: kept with its reason, and dead-lettered."""
+    await put(platform, "a", "bad", "c")
+    async with consuming(platform, Recorder(refuse_in={"bad": step})) as ledger:
+        books = await settled(platform, ledger)
+        assert await names(ledger) == ["A", "C"]
+        await announced(platform, 2)
+
+    letters = [decode(record.body).event for record in await platform.log.read("azaion.dead-letters")]
+    assert [letter.reason for letter in letters] == ["internal_error" if "bug" in step else "unwanted"]  # type: ignore[union-attr]
+    assert await platform.blobs.get(letters[0].raw.sha256) == b"bad"  # type: ignore[union-attr]
+    assert (books.applied, books.quarantined, books.balanced) == (2, 1, True)
+
+
+async def test_malformed_is_quarantined_and_unknown_is_passed_over(platform: Platform) -> None:
+    """What cannot be read is kept aside; what is merely newer than the reader is not an error."""
+    await put(platform, "malformed", "unknown", "a")
+    async with consuming(platform, Recorder()) as ledger:
+        books = await settled(platform, ledger)
+
+    assert (books.applied, books.passed_over, books.quarantined, books.messages_in) == (2, 1, 1, 3)
+
+
+async def test_a_transient_error_is_waited_out(platform: Platform) -> None:
+    """A record that cannot be prepared for now is tried again and loses nothing."""
+    await put(platform, "a")
+    handler = Recorder(transient_left=2)
+    async with consuming(platform, handler) as ledger:
+        await settled(platform, ledger)
+        assert await names(ledger) == ["A"]
+
+    assert handler.prepared == ["a", "a", "a"]
+
+
+async def test_a_record_that_kills_the_process_is_put_aside_in_the_end(platform: Platform) -> None:
+    """The record at which the process keeps dying is quarantined; what stands around it is applied once."""
+    await put(platform, "a", "deadly", "c")
+    for _ in range(consumer_module.MAX_DEATHS + 1):
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with consuming(platform, Recorder(dies_at="DEADLY")):
+                await asyncio.sleep(0.15)
+        assert caught.group_contains(Died)
+    async with consuming(platform, Recorder(dies_at="DEADLY")) as ledger:
+        books = await settled(platform, ledger)
+
+        assert await names(ledger) == ["A", "C"]
+    assert (books.quarantined, books.balanced) == (1, True)
+
+
+async def test_the_same_event_twice_is_applied_once(platform: Platform) -> None:
+    """A producer that sends an event again (a second record of one identity) changes nothing."""
+    event = wrap(event=ImageDeleted(name="a"), subject="a", producer="p", epoch=1, seq=1, stream="in")
+    await platform.log.append("in", [Message(encode(event)), Message(encode(event))])
+
+    class Names(Recorder):
+        async def prepare(self, delivery: Delivery[object]) -> str:  # type: ignore[override]
+            return "A"
+
+    async with platform.open_ledger("service", TABLES) as ledger:
+        stopping = asyncio.Event()
+        consumer = Consumer(
+            log=platform.log, ledger=ledger, blobs=platform.blobs, stream="in", handler=Names(), decode=decode_event
+        )  # fmt: skip
+        task = asyncio.create_task(consumer.run(stopping))  # type: ignore[arg-type]
+        books = await settled(platform, ledger)
+        stopping.set()
+        await task
+
+        assert await names(ledger) == ["A"]
+    assert (books.applied, books.passed_over) == (2, 1)
+
+
+async def test_a_gap_in_a_producers_numbers_stops_the_consumer(platform: Platform) -> None:
+    """Missing events are never skipped in silence."""
+    events = [
+        wrap(event=ImageDeleted(name="a"), subject="a", producer="p", epoch=1, seq=seq, stream="in")
+        for seq in (1, 3)
+    ]
+    await platform.log.append("in", [Message(encode(event)) for event in events])
+
+    async with platform.open_ledger("service", TABLES) as ledger:
+        consumer = Consumer(
+            log=platform.log, ledger=ledger, blobs=platform.blobs, stream="in", handler=Recorder(), decode=decode_event
+        )  # fmt: skip
+        with pytest.raises(PermanentError, match="jumped from 1 to 3"):
+            await asyncio.wait_for(consumer.run(asyncio.Event()), 10)  # type: ignore[arg-type]

@@ -1,0 +1,196 @@
+"""The job worker's promise: a job ends once, with its effects, across failures, restarts and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection, MetaData
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.events import ImageDeleted, images
+from azaion_common.events.codec import decode
+from azaion_common.jobs import Job
+from azaion_common.ledger import tables
+from azaion_common.ledger.handler import Effect, NewJob, Outgoing
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.worker import Finish, JobWorker
+from azaion_common.runtime.platform import Platform
+from azaion_common.testing import platform as open_platform
+
+Run = Callable[[Job], Awaitable[Finish]]
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    async with open_platform(tmp_path) as opened:
+        yield opened
+
+
+def announcing(job: Job) -> Finish:
+    return lambda _connection: [Outgoing(images.STREAM, ImageDeleted(name=f"did-{job.job_id}"), job.job_id)]
+
+
+def failing(_connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
+    return [Outgoing(images.STREAM, ImageDeleted(name=f"{error.code}-{job.job_id}"), job.job_id)]
+
+
+@asynccontextmanager
+async def working(platform: Platform, run: Run) -> AsyncIterator[Ledger]:
+    """A worker at work on queue ``q``."""
+    async with platform.open_ledger("service", MetaData()) as ledger:
+        worker = JobWorker(jobs=platform.jobs, ledger=ledger, queue="q", run=run, failed=failing, lease_s=2)
+        stopping = asyncio.Event()
+        task = asyncio.create_task(worker.run(stopping))
+        try:
+            yield ledger
+        finally:
+            stopping.set()
+            await task
+
+
+async def outcomes(ledger: Ledger, wanted: int) -> list[str]:
+    """Outcomes of the jobs that are over, once there are ``wanted``."""
+    query = sa.select(tables.JOBS_DONE.c.outcome).order_by(tables.JOBS_DONE.c.at)
+    async with asyncio.timeout(10):
+        while (
+            len(found := await ledger.read(lambda connection: connection.execute(query).scalars().all()))
+            < wanted
+        ):
+            await asyncio.sleep(0.02)
+    return list(found)
+
+
+async def announced(platform: Platform) -> list[str]:
+    return [decode(record.body).event.name for record in await platform.log.read(images.STREAM)]  # type: ignore[union-attr]
+
+
+async def test_a_job_put_by_a_ledger_is_done_and_announced_once(platform: Platform) -> None:
+    """A job goes from one service's outbox to the worker, and its event to the stream."""
+
+    async def run(job: Job) -> Finish:
+        return announcing(job)
+
+    async with working(platform, run) as ledger:
+        await ledger.transact(lambda connection: ledger.emit(connection, [NewJob("q", "1", "{}")] * 2))
+        assert await outcomes(ledger, 1) == ["done"]
+
+    assert await announced(platform) == ["did-1"]
+    assert await platform.jobs.pending("q") == []
+
+
+async def test_a_permanent_error_ends_the_job_with_its_own_event(platform: Platform) -> None:
+    """A job that cannot succeed is over, and says so in an event."""
+
+    async def run(_job: Job) -> Finish:
+        raise PermanentError("hopeless", "no way")
+
+    await platform.jobs.put("q", "1", "{}")
+    async with working(platform, run) as ledger:
+        assert await outcomes(ledger, 1) == ["hopeless"]
+
+    assert await announced(platform) == ["hopeless-1"]
+
+
+async def test_a_bug_ends_the_job_and_not_the_worker(platform: Platform) -> None:
+    """An unforeseen exception fails its job; the next job is still done."""
+
+    async def run(job: Job) -> Finish:
+        if job.job_id == "1":
+            raise ZeroDivisionError
+        return announcing(job)
+
+    await platform.jobs.put("q", "1", "{}")
+    await platform.jobs.put("q", "2", "{}")
+    async with working(platform, run) as ledger:
+        assert await outcomes(ledger, 2) == ["internal_error", "done"]
+
+
+async def test_a_transient_error_is_tried_again(platform: Platform) -> None:
+    """A job that failed for now is done later, once."""
+    tries = []
+
+    async def run(job: Job) -> Finish:
+        tries.append(job.attempt)
+        if len(tries) == 1:
+            raise TransientError("away", "for a moment")
+        return announcing(job)
+
+    await platform.jobs.put("q", "1", "{}")
+    async with working(platform, run) as ledger:
+        assert await outcomes(ledger, 1) == ["done"]
+
+    assert tries == [1, 2]
+    assert await announced(platform) == ["did-1"]
+
+
+async def test_a_stopped_worker_gives_the_job_back(platform: Platform) -> None:
+    """Stopping in mid-job loses nothing: the next process does it."""
+    begun = asyncio.Event()
+
+    async def endless(_job: Job) -> Finish:
+        begun.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def quick(job: Job) -> Finish:
+        return announcing(job)
+
+    await platform.jobs.put("q", "1", "{}")
+    async with working(platform, endless):
+        await begun.wait()
+    async with working(platform, quick) as ledger:
+        assert await outcomes(ledger, 1) == ["done"]
+
+
+async def test_a_cancelled_job_is_stopped(platform: Platform) -> None:
+    """Cancelling ends the work within a part of the lease, without an outcome."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(_job: Job) -> Finish:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        raise AssertionError
+
+    await platform.jobs.put("q", "1", "{}")
+    async with working(platform, endless):
+        await begun.wait()
+        await platform.jobs.cancel("q", "1")
+        await asyncio.wait_for(ended.wait(), 2)
+
+    assert await announced(platform) == []
+
+
+async def test_a_job_whose_outcome_is_written_is_not_done_again(platform: Platform) -> None:
+    """A kill between writing the outcome and telling the queue costs nothing."""
+    runs = []
+
+    async def run(job: Job) -> Finish:
+        runs.append(job.job_id)
+        return announcing(job)
+
+    await platform.jobs.put("q", "1", "{}")
+    complete = platform.jobs.complete
+
+    async def killed_before(_job: Job, _worker: str) -> None:
+        raise KeyError("stands in for the kill")
+
+    platform.jobs.complete = killed_before  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup):
+        async with working(platform, run) as ledger:
+            await outcomes(ledger, 1)
+    platform.jobs.complete = complete  # type: ignore[method-assign]
+    async with working(platform, run):
+        async with asyncio.timeout(5):
+            while await platform.jobs.pending("q"):
+                await asyncio.sleep(0.02)
+
+    assert runs == ["1"]
+    assert await announced(platform) == ["did-1"]
