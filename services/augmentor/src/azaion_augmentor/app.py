@@ -1,0 +1,68 @@
+"""The augmentor as a service: the only place that knows which concrete parts it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+
+from azaion_augmentor import tables
+from azaion_augmentor.adapters.pool import WorkerPool
+from azaion_augmentor.batches import Batches
+from azaion_augmentor.handlers import Augmentor
+from azaion_augmentor.recipe import Recipe
+from azaion_augmentor.reconcile import Reconciler
+from azaion_augmentor.settings import AugmentorSettings
+from azaion_augmentor.view import ViewKeeper
+from azaion_common.events import images
+from azaion_common.ledger.consumer import Consumer
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_common.storage.views import FolderView
+
+_BATCH = 16
+
+
+async def run(platform: Platform) -> None:
+    """Serve until the platform is stopped."""
+    settings = AugmentorSettings.load(platform.home, "augmentor")
+    recipe = Recipe.load(settings.recipe_file and platform.home / settings.recipe_file)
+    async with (
+        platform.open_ledger("augmentor", tables.METADATA) as ledger,
+        WorkerPool.open(
+            recipe,
+            workers=settings.workers,
+            memory_bytes=settings.worker_memory_bytes,
+            timeout_s=settings.worker_timeout_s,
+        ) as pool,
+    ):
+        batches = Batches(
+            blobs=platform.blobs,
+            multiplier=pool,
+            catalogue=platform.catalogue,
+            recipe=recipe,
+            seed=settings.seed,
+        )
+        await _serve(platform, ledger, batches, prepare_concurrency=2 * settings.workers)
+
+
+async def _serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare_concurrency: int) -> None:
+    keeper = ViewKeeper(ledger, FolderView(platform.home / "data-processed", platform.blobs))
+    consumer = Consumer(
+        log=platform.log,
+        ledger=ledger,
+        blobs=platform.blobs,
+        stream=images.STREAM,
+        handler=Augmentor(batches, keeper.ring),
+        decode=decode_event,
+        batch=_BATCH,
+        prepare_concurrency=prepare_concurrency,
+    )
+    scan = Reconciler(ledger, platform.blobs, batches, keeper.ring)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(consumer.run(platform.stopping), name="augmentor")
+        group.create_task(scan.run(platform.stopping), name="augmentor-reconcile")
+        group.create_task(keeper.run(platform.stopping), name="augmentor-view")
+
+
+SERVICE = Service("augmentor", "multiplies pictures into augmented variants", run)
