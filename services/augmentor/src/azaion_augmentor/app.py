@@ -63,6 +63,7 @@ async def _serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepar
         group.create_task(consumer.run(platform.stopping), name="augmentor")
         group.create_task(scan.run(platform.stopping), name="augmentor-reconcile")
         group.create_task(keeper.run(platform.stopping), name="augmentor-view")
+    await keeper.finish()
 
 
 SERVICE = Service("augmentor", "multiplies pictures into augmented variants", run)

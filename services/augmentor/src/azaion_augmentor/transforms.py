@@ -79,18 +79,18 @@ def _pixel_transform(step: PixelTransform) -> Any:
         name: tuple(value) if isinstance(value, list) else value for name, value in step.parameters.items()
     }
     try:
-        with warnings.catch_warnings(
-            action="error"
-        ):  # albumentations only warns of parameters it does not know
+        with warnings.catch_warnings(action="error"):  # parameters that it does not know are only warned of
             return kind(p=step.p, **parameters)
     except (ValueError, TypeError, Warning) as error:
         reason = " ".join(str(error).split())
         raise PermanentError("recipe_invalid", f"pixels: {step.transform}: {reason}") from error
 
 
-def _shifted(levels: NDArray[np.int64], shift: float) -> Picture:
-    return np.clip(levels + shift, 0, 255).astype(np.uint8)
+def _shifted(levels: NDArray[np.int_], shift: float) -> Picture:
+    return _picture(np.clip(levels + shift, 0, 255))
 
 
 def _picture(array: NDArray[Any]) -> Picture:
-    return array.astype(np.uint8, copy=False)
+    """An array of whole levels, 0 to 255, typed as what it is."""
+    picture: Picture = array.astype(np.uint8, copy=False)
+    return picture

@@ -44,7 +44,11 @@ class ViewKeeper:
             self._bell.clear()
             if not await self._catch_up():
                 await unless_stopped(stopping, self._bell.wait())
-        await self._catch_up()
+
+    async def finish(self) -> None:
+        """Show what was changed last, once nothing changes any more."""
+        while await self._catch_up():
+            pass
 
     async def _compare(self) -> None:
         """Whatever is missing from the folder, or should not be there, is due."""
