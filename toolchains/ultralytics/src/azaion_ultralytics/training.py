@@ -1,0 +1,124 @@
+"""Ultralytics' detection trainer, made durable and talkative: each epoch ends in a verified checkpoint and a line."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from azaion_ultralytics.checkpoints import Checkpoint, CheckpointStore, sha256_of
+from azaion_ultralytics.dataset import unreadable
+from azaion_ultralytics.devices import use_threads
+from azaion_ultralytics.errors import ToolchainError
+from azaion_ultralytics.protocol import Channel
+
+METRICS = {"precision": "precision", "recall": "recall", "mAP50": "map50", "mAP50-95": "map50_95"}
+
+
+class DetectorTraining(DetectionTrainer):
+    """One training of one job. (Its name holds no "Trainer": that is what adds ultralytics' platform callbacks.)
+
+    `store` and `channel` are set by whoever makes it, and so are `val_period` (measure every n-th epoch; 0: only
+    after the last) and `threads`. `resumed` is the checkpoint that it goes on from.
+    """
+
+    store: CheckpointStore
+    channel: Channel
+    resumed: Checkpoint | None = None
+    val_period: int = 1
+    threads: int | None = None
+    _measured = False
+    _batch = 0
+
+    def start(self) -> None:
+        """Train to the end."""
+        self.curves: list[dict[str, Any]] = list(self.resumed.curves) if self.resumed else []
+        self.best_epoch = self.resumed.best_epoch if self.resumed else 0
+        self.earlier_seconds = self.resumed.train_seconds if self.resumed else 0.0
+        self.add_callback("on_pretrain_routine_end", lambda _: self._refuse_unlabelled())
+        self.add_callback("on_train_start", lambda _: use_threads(self.threads))
+        self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
+        self.add_callback("on_train_batch_end", lambda _: self._report_batch())
+        self.add_callback("on_train_epoch_end", lambda _: self._refuse_nan())
+        self.train()
+
+    def validate(self) -> Any:
+        self._measured = True
+        return super().validate()
+
+    def save_model(self) -> bool:
+        """Write the state where the store takes it from; ultralytics' own place for it is not durable."""
+        self.last = self.store.incoming
+        super().save_model()
+        self._note_epoch()
+        checkpoint = Checkpoint(
+            epoch=self.epoch + 1,
+            sha256=sha256_of(self.store.incoming),
+            best_epoch=self.best_epoch,
+            finished=bool(self.stop),
+            train_seconds=self.earlier_seconds + time.time() - self.train_time_start,
+            curves=self.curves,
+        )
+        self.last = self.store.add(checkpoint)  # where the recovery from a NaN loss looks for it
+        self.channel.emit("checkpoint", path=str(self.last), sha256=checkpoint.sha256, epoch=checkpoint.epoch)
+        return True
+
+    def final_eval(self) -> None:
+        """Nothing: the best epoch has been measured already, and the store knows which it is."""
+
+    def _begin_epoch(self) -> None:
+        self._batch, self._measured, self._epoch_began = 0, False, time.monotonic()
+        self.args.val = bool(self.val_period) and (self.epoch + 1) % self.val_period == 0
+
+    def _report_batch(self) -> None:
+        self._batch += 1
+        self.channel.progress(
+            "train",
+            epoch=self.epoch + 1,
+            epochs=self.epochs,
+            batch=self._batch,
+            batches=len(self.train_loader),
+            loss=plain_losses(self.tloss),
+        )
+
+    def _note_epoch(self) -> None:
+        """Append this epoch to the curves and tell the parent; an epoch that was not measured has no metrics."""
+        # Until the first measurement the newest epoch is the best known; afterwards a measured one must be as good.
+        if self.best_fitness is None or (self._measured and self.fitness == self.best_fitness):
+            self.best_epoch = self.epoch + 1
+        entry = {
+            "epoch": self.epoch + 1,
+            "metrics": plain_metrics(self.metrics) if self._measured else None,
+            "loss": plain_losses(self.tloss),
+            "val_loss": plain_losses(self.metrics, prefix="val/") if self._measured else None,
+            "seconds": round(time.monotonic() - self._epoch_began, 3),
+        }
+        self.curves.append(entry)
+        self.channel.emit("epoch", epochs=self.epochs, **entry)
+
+    def _refuse_unlabelled(self) -> None:
+        if not any(len(label["cls"]) for label in self.train_loader.dataset.labels):
+            raise unreadable("no picture of 'train' has a usable label")
+
+    def _refuse_nan(self) -> None:
+        # Later epochs recover from the last checkpoint (three times); the first has nothing to go back to.
+        if self.epoch == self.start_epoch and not math.isfinite(self.loss.item()):
+            raise ToolchainError(
+                "diverged", f"the loss became NaN in epoch {self.epoch + 1}; try a smaller lr0"
+            )
+
+
+def plain_losses(items: dict[str, Any] | None, *, prefix: str = "") -> dict[str, float]:
+    """``{"box": 1.2, "cls": 0.8, "dfl": 0.9}`` out of ultralytics' names for them."""
+    losses = {
+        name.removeprefix(prefix): value for name, value in (items or {}).items() if name.startswith(prefix)
+    }
+    return {name.removesuffix("_loss"): round(float(value), 5) for name, value in losses.items()}
+
+
+def plain_metrics(items: dict[str, Any]) -> dict[str, float]:
+    """Precision, recall, map50 and map50_95 out of "metrics/mAP50(B)" and its like."""
+    bare = {name.removeprefix("metrics/").removesuffix("(B)"): float(value) for name, value in items.items()}
+    return {ours: bare[theirs] for theirs, ours in METRICS.items()}
