@@ -13,7 +13,7 @@ from azaion_common.annotations.formats import AUTO, Problem, SourceFolder, read_
 from azaion_common.annotations.names import recording_of
 from azaion_common.annotations.planning import ImportPlan, PlannedMessage, Planner, Progress, slots_by_name
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
-from azaion_common.annotations.wire import STREAM, TICKS_PER_SECOND, AnnotationMessage, encode_annotation
+from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.streams import EventLog, Message
@@ -102,13 +102,13 @@ def _batches(numbered: Sequence[tuple[int, PlannedMessage]], role: Role) -> Iter
 
 
 def _message(planned: PlannedMessage, seq: int, role: Role) -> Message:
-    media_name, index = recording_of(planned.stem)
+    media_name, _ = recording_of(planned.stem)
     annotation = AnnotationMessage(
         action=Action.CREATED,
         name=planned.name,
         created_at=_modified_at(planned.path),
         media_name=media_name[:500],
-        media_time_ticks=None if index is None else index * TICKS_PER_SECOND,
+        media_time_ticks=None,  # a file number is an order, not a time: still pictures are numbered too
         image_extension=planned.path.suffix if planned.path else "",
         detections=planned.detections,
         image=planned.path.read_bytes() if planned.path else b"",
