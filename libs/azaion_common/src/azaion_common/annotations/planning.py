@@ -96,7 +96,7 @@ class Planner:
         detections = picture.unreadable_labels or self._detections(picture.boxes)
         if len(image) + len(detections.encode()) + _ROOM_FOR_FIELDS > MAX_MESSAGE_BYTES:
             return Problem(shown, "picture_too_large", f"{len(image)} bytes do not fit into a message")
-        error = self._error(name, image, detections)
+        refused = self._refusal(name, image, detections)
         return PlannedMessage(
             name=name,
             path=picture.path,
@@ -104,7 +104,7 @@ class Planner:
             detections=detections,
             boxes=tuple(box.class_name for box in picture.boxes),
             digest=hashlib.sha256(image).hexdigest(),
-            problem=Problem(shown, error.code, error.message) if error else None,
+            problem=Problem(shown, refused.code, refused.message) if refused else None,
         )
 
     def _detections(self, boxes: Iterable[SourceBox]) -> str:
@@ -113,7 +113,7 @@ class Planner:
             for box in boxes
         )
 
-    def _error(self, name: str, image: bytes, detections: str) -> PermanentError | None:
+    def _refusal(self, name: str, image: bytes, detections: str) -> PermanentError | None:
         try:
             check_name(name)
             inspect_picture(image)

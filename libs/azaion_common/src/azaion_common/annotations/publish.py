@@ -41,13 +41,27 @@ class ImportReport:
     catalogue: Catalogue
 
 
-def folder_catalogue(folder: Path, *, format_name: str = AUTO) -> Catalogue:
-    """A catalogue of the folder's own class names; raises as ``read_folder`` and ``Catalogue.from_names``."""
-    return _own_catalogue(folder, read_folder(folder, format_name))
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    """Nobody watches."""
 
 
 def _own_catalogue(folder: Path, source: SourceFolder) -> Catalogue:
     return Catalogue.from_names(source.class_names, name=folder.absolute().name or "folder")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImport:
+    """A folder that was read and checked; nothing is sent yet."""
+
+    format: str
+    role: Role
+    catalogue: Catalogue
+    plan: ImportPlan
+
+    @property
+    def producer(self) -> str:
+        """Follows from the content: the same import again is the same producer, whose messages the log knows."""
+        return f"import-{self.plan.fingerprint[:24]}"
 
 
 async def import_folder(
@@ -58,35 +72,63 @@ async def import_folder(
     role: str = "validator",
     format: str = AUTO,  # noqa: A002 - what the command line calls it
     condition: str = "Norm",
-    on_progress: Progress = lambda stage, done, total: None,
+    on_progress: Progress = _quiet,
 ) -> ImportReport:
     """Append one message per picture of ``folder`` to ``azaion-annotations``; the folder's own classes by default.
 
-    The producer's name follows from the content and each picture has its number: the same import again, also after
-    an interruption, goes on where it stopped and adds nothing twice.
+    The same import again, also after an interruption, goes on where it stopped and adds nothing twice.
 
     Raises:
-        PermanentError: what ``read_folder`` and ``Planner.plan`` raise, before anything is sent; ``unknown_role``,
-            ``unknown_condition``.
+        PermanentError: what ``prepare_import`` raises, before anything is sent.
         TransientError: from the log.
+    """
+    prepared = await asyncio.to_thread(
+        prepare_import,
+        folder,
+        catalogue,
+        role=role,
+        format_name=format,
+        condition=condition,
+        on_progress=on_progress,
+    )
+    return await send_import(prepared, log, on_progress=on_progress)
+
+
+def prepare_import(
+    folder: Path,
+    catalogue: Catalogue | None = None,
+    *,
+    role: str = "validator",
+    format_name: str = AUTO,
+    condition: str = "Norm",
+    on_progress: Progress = _quiet,
+) -> PreparedImport:
+    """Read and check ``folder``.
+
+    Raises:
+        PermanentError: what ``read_folder`` and ``Planner.plan`` raise; ``unknown_role``, ``unknown_condition``.
     """
     if role not in ROLES:
         raise PermanentError("unknown_role", f"no role {role!r}", hint=f"known: {', '.join(ROLES)}")
-    default_names = catalogue.slot_names() if catalogue else ()
-    source = await asyncio.to_thread(read_folder, folder, format, default_names=default_names)
+    source = read_folder(folder, format_name, default_names=catalogue.slot_names() if catalogue else ())
     catalogue = catalogue or _own_catalogue(folder, source)
     planner = Planner(folder, catalogue, slots_by_name(catalogue, condition))
-    told = f"{role} {condition}"
-    plan = await asyncio.to_thread(planner.plan, source, told=told, on_progress=on_progress)
-    producer = f"import-{plan.fingerprint[:24]}"
-    already_there = await log.last_seq(STREAM, producer) or 0
-    on_progress("sending", already_there, len(plan.messages))
-    waiting = list(enumerate(plan.messages, 1))[already_there:]
-    batches = _batches(waiting, ROLES[role])
+    plan = planner.plan(source, told=f"{role} {condition}", on_progress=on_progress)
+    return PreparedImport(source.format, ROLES[role], catalogue, plan)
+
+
+async def send_import(
+    prepared: PreparedImport, log: EventLog, *, on_progress: Progress = _quiet
+) -> ImportReport:
+    """Append what the log does not have yet; raises TransientError from the log."""
+    messages = prepared.plan.messages
+    already_there = await log.last_seq(STREAM, prepared.producer) or 0
+    on_progress("sending", already_there, len(messages))
+    batches = _batches(list(enumerate(messages, 1))[already_there:], prepared.role)
     while batch := await asyncio.to_thread(next, batches, None):
-        await log.append(STREAM, batch, producer=producer)
-        on_progress("sending", batch[-1].seq or 0, len(plan.messages))
-    return _report(source.format, producer, plan, already_there, catalogue)
+        await log.append(STREAM, batch, producer=prepared.producer)
+        on_progress("sending", batch[-1].seq or 0, len(messages))
+    return _report(prepared, already_there)
 
 
 def _batches(numbered: Sequence[tuple[int, PlannedMessage]], role: Role) -> Iterator[list[Message]]:
@@ -122,13 +164,12 @@ def _modified_at(path: Path | None) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime if path else 0, UTC)
 
 
-def _report(
-    format_name: str, producer: str, plan: ImportPlan, already_there: int, catalogue: Catalogue
-) -> ImportReport:
+def _report(prepared: PreparedImport, already_there: int) -> ImportReport:
+    plan = prepared.plan
     per_class = Counter(name for message in plan.sound for name in message.boxes)
     return ImportReport(
-        format=format_name,
-        producer=producer,
+        format=prepared.format,
+        producer=prepared.producer,
         pictures=len(plan.messages),
         boxes=per_class.total(),
         appended=len(plan.messages) - already_there,
@@ -136,5 +177,5 @@ def _report(
         boxes_per_class=dict(per_class.most_common()),
         quarantined=plan.quarantined,
         unused=plan.unused,
-        catalogue=catalogue,
+        catalogue=prepared.catalogue,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 import yaml
@@ -21,6 +21,7 @@ from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.embedded import catalogue_of, log_path
 from azaion_common.runtime.settings import FILE_NAME, PlatformSettings, home_from
+from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 
 if TYPE_CHECKING:
@@ -55,41 +56,42 @@ def import_(
 ) -> None:
     """Import a labelled folder. Importing it again, or after Ctrl-C, adds nothing twice."""
     # Pillow and defusedxml come with the extra "annotations", which an edge device does not install.
-    from azaion_common.annotations.publish import folder_catalogue, import_folder  # noqa: PLC0415
+    from azaion_common.annotations.publish import prepare_import, send_import  # noqa: PLC0415
 
-    place = home_from(home)
-    if catalogue is not None:
-        given = (
-            folder_catalogue(folder, format_name=format_name)
-            if catalogue == OWN
-            else Catalogue.load(Path(catalogue))
-        )
-        _adopt(given, place)
-    known = catalogue_of(place, PlatformSettings.load(place, "platform"))
-
-    async def run(on_progress: Callable[[str, int, int], None]) -> ImportReport:
-        async with SqliteEventLog.open(log_path(place)) as log:
-            return await import_folder(
-                folder,
-                log,
-                known,
-                role=role,
-                format=format_name,
-                condition=condition,
-                on_progress=on_progress,
-            )
-
-    console = Console(stderr=True)
+    place, console = home_from(home), Console(stderr=True)
     with _Bars(console) as bars:
-        report = asyncio.run(run(bars.update))
+        prepared = prepare_import(
+            folder,
+            _catalogue(catalogue, place),
+            role=role,
+            format_name=format_name,
+            condition=condition,
+            on_progress=bars.update,
+        )
+        if catalogue is not None:
+            _adopt(prepared.catalogue, place)
+        report = asyncio.run(_send(lambda log: send_import(prepared, log, on_progress=bars.update), place))
     _show(report, console, as_json=as_json)
+
+
+def _catalogue(choice: str | None, home: Path) -> Catalogue | None:
+    """The catalogue to import by; None: the folder's own."""
+    if choice == OWN:
+        return None
+    if choice is not None:
+        return Catalogue.load(Path(choice))
+    return catalogue_of(home, PlatformSettings.load(home, "platform"))
+
+
+async def _send(send: Callable[[EventLog], Awaitable[ImportReport]], home: Path) -> ImportReport:
+    async with SqliteEventLog.open(log_path(home)) as log:
+        return await send(log)
 
 
 def _adopt(catalogue: Catalogue, home: Path) -> None:
     """Make ``catalogue`` the one of a home that has none yet: what is imported must mean the same to every service."""
-    settings = PlatformSettings.load(home, "platform")
     if (home / FILE_NAME).exists() or log_path(home).exists():
-        if catalogue_of(home, settings).digest != catalogue.digest:
+        if catalogue_of(home, PlatformSettings.load(home, "platform")).digest != catalogue.digest:
             raise PermanentError(
                 "catalogue_differs",
                 f"{home} already works with another catalogue",
@@ -114,7 +116,7 @@ class _Bars(AbstractContextManager["_Bars"]):
         self._progress = Progress(*columns, console=console)
         self._tasks = {stage: self._progress.add_task(stage, total=None) for stage in ("checking", "sending")}
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
