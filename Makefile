@@ -1,0 +1,84 @@
+# Everything a developer or a user types. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/azaion_common libs/azaion_demo $(sort $(wildcard services/*))
+TOOLCHAIN := toolchains/ultralytics
+CORE := $(VENV)/.core
+DEV := $(VENV)/.dev
+TRAINING := $(TOOLCHAIN)/.venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+T ?=
+
+.DEFAULT_GOAL := help
+
+##@ Use
+.PHONY: demo up
+demo: $(CORE) $(TRAINING) ## Install, then run the whole loop: pictures in, boxes on a video out (ARGS="--data DIR ...")
+	$(BIN)/azaion demo $(ARGS)
+
+up: $(CORE) $(TRAINING) ## Install, then run every service in one process until Ctrl-C
+	$(BIN)/azaion up
+
+##@ Develop
+.PHONY: setup check format lint types contracts unit test test-faults bench schemas lock clean help
+setup: $(DEV) $(TRAINING) ## Make both environments: the core and the ultralytics toolchain
+
+check: lint types contracts unit ## Format, lint, types, import contracts, unit tests: under a minute
+
+format: $(DEV) ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(DEV)
+	$(BIN)/mypy libs services tests benchmarks
+
+contracts: $(DEV)
+	$(BIN)/lint-imports
+
+unit: $(DEV) # two processes; what takes long or needs the toolchain is for `make test`
+	$(BIN)/pytest -q -n 2 -m "not slow and not toolchain" libs services
+
+test: $(DEV) $(TRAINING) ## Install, then run every test (T=path for some of them)
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(T)
+	$(TOOLCHAIN)/.venv/bin/python -m pytest -q $(TOOLCHAIN)/tests
+
+test-faults: $(DEV) $(TRAINING) ## The long fault runs: 50 kills of the whole system at random moments
+	$(BIN)/pytest -s -m faults tests/faults
+
+bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (see benchmarks/README.md)
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
+	$(BIN)/python -m azaion_common.events.schemas tests/contract/schemas
+
+lock: $(DEV) ## Write constraints.txt anew from what is installed
+	(head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt
+
+clean: ## Remove both environments and caches (keeps azaion-home)
+	rm -rf $(VENV) $(TOOLCHAIN)/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
+
+$(CORE): $(BIN)/python constraints.txt $(PACKAGES:%=%/pyproject.toml)
+	$(PIP) --no-build-isolation $(PACKAGES:%=--editable %)
+	touch $@
+
+$(DEV): $(CORE) pyproject.toml
+	$(PIP) --group dev
+	touch $@
+
+$(TRAINING): $(wildcard $(TOOLCHAIN)/requirements*.txt) $(TOOLCHAIN)/pyproject.toml $(TOOLCHAIN)/install.sh
+	PYTHON=$(PYTHON) $(TOOLCHAIN)/install.sh
+	touch $@
