@@ -1,0 +1,1 @@
+"""Everything outside: video files, pictures, cameras, windows, files written, and the release server."""

@@ -1,0 +1,205 @@
+"""A published model: the small part from the API, the big one from the blob store, joined and opened in memory.
+
+Nothing is decrypted before lengths and hashes of both parts are those of the release; nothing is handed over before
+the package's own checks have passed. The big part is kept as ``<sha256>.part`` while it arrives, so that a fetch
+which breaks off goes on where it stopped, and under its hash afterwards; it is useless without the small part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.packages import (
+    KeyWrapper,
+    PackageHeader,
+    PartFacts,
+    SplitFacts,
+    check_part,
+    joined_parts,
+    open_package,
+    unwrap_for,
+    wipe,
+)
+from azaion_common.storage import BlobStore
+from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_inferencer.ports import ReleasedModel
+
+_ATTEMPTS = 5
+_FIRST_WAIT_S = 0.5
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who fetches: an account of the API."""
+
+    email: str
+    password: SecretStr
+
+
+@dataclass(frozen=True)
+class ReleaseDownload:
+    """Fetches releases. ``client`` has the API's base URL; ``cache`` is a folder for big parts.
+
+    ``feed`` says which release is the newest.
+    """
+
+    client: httpx.AsyncClient
+    account: Account
+    store: BlobStore
+    wrapper: KeyWrapper
+    cache: Path
+    feed: Callable[[], Awaitable[ReleasedModel | None]]
+    first_wait_s: float = _FIRST_WAIT_S
+
+    async def newest(self) -> ReleasedModel | None:
+        return await self.feed()
+
+    async def fetch(self, released: ReleasedModel) -> bytes:
+        """The verified model.
+
+        Raises:
+            PermanentError: ``login_refused``, ``resource_missing``, ``blob_missing``, ``package_parts_mismatch``,
+                ``release_mismatch``, and what opening a package raises.
+            TransientError: ``api_unavailable``, ``store_unavailable``, ``disk_full``.
+        """
+        small = await self._small(released, await self._token())
+        big = await self._big(PartFacts(released.big.size_bytes, released.big.sha256))
+        return await asyncio.to_thread(self._open, released, small, big)
+
+    async def _token(self) -> str:
+        account = {"email": self.account.email, "password": self.account.password.get_secret_value()}
+        answer = await self._post("/login", account, limit_bytes=1 << 16)
+        try:
+            return str(httpx.Response(200, content=answer).json()["token"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise PermanentError("api_unusable", "the API's answer to the login holds no token") from error
+
+    async def _small(self, released: ReleasedModel, token: str) -> bytes:
+        folder, _, name = released.small.location.partition("/")
+        limit_bytes = released.small.size_bytes
+        return await self._post(
+            f"/resources/get/{folder}", {"fileName": name}, token=token, limit_bytes=limit_bytes
+        )
+
+    async def _post(
+        self, path: str, body: dict[str, str], *, limit_bytes: int, token: str | None = None
+    ) -> bytes:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            async with self.client.stream("POST", path, json=body, headers=headers) as answer:
+                _check_status(answer.status_code, path)
+                return await _limited(answer, limit_bytes, path)
+        except httpx.HTTPError as error:
+            raise TransientError(
+                "api_unavailable", f"the API does not answer ({type(error).__name__})"
+            ) from error
+
+    async def _big(self, part: PartFacts) -> Path:
+        complete = self.cache / part.sha256
+        if complete.exists() and await asyncio.to_thread(_is, complete, part):
+            return complete
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._resume(complete, part)
+            except TransientError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(self.first_wait_s * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def _resume(self, complete: Path, part: PartFacts) -> Path:
+        """Go on where ``.part`` ends; a part that turns out wrong is removed, so that the next attempt starts anew."""
+        unfinished = complete.with_name(f"{part.sha256}.part")
+        with storage_errors(unfinished):
+            make_folder(self.cache)
+            offset = unfinished.stat().st_size if unfinished.exists() else 0
+            if offset < part.size_bytes:
+                await self._append(unfinished, part, offset)
+            try:
+                await asyncio.to_thread(_check, unfinished, part)
+            except PermanentError:
+                unfinished.unlink()
+                raise
+            unfinished.replace(complete)
+            fsync_folder(self.cache)
+        return complete
+
+    async def _append(self, unfinished: Path, part: PartFacts, offset: int) -> None:
+        with unfinished.open("ab") as file:
+            async for chunk in self.store.read(part.sha256, offset=offset):
+                if file.tell() + len(chunk) > part.size_bytes:
+                    raise _mismatch(f"the big part is longer than {part.size_bytes} bytes")
+                await asyncio.to_thread(file.write, chunk)
+
+    def _open(self, released: ReleasedModel, small: bytes, big: Path) -> bytes:
+        expected = SplitFacts(
+            PartFacts(released.small.size_bytes, released.small.sha256),
+            PartFacts(released.big.size_bytes, released.big.sha256),
+            released.package_sha256,
+        )
+        with joined_parts(io.BytesIO(small), big, expected=expected) as package:
+            key = unwrap_for(io.BytesIO(small), self.wrapper, released.wrapped_key)
+            try:
+                with open_package(package, key) as opened:
+                    _check_header(opened.header, released)
+                    return opened.plaintext.read()
+            finally:
+                wipe(key)
+
+
+async def _limited(answer: httpx.Response, limit_bytes: int, path: str) -> bytes:
+    content = bytearray()
+    async for chunk in answer.aiter_bytes():
+        content += chunk
+        if len(content) > limit_bytes:
+            raise _mismatch(f"the API's answer to {path} is longer than {limit_bytes} bytes")
+    return bytes(content)
+
+
+def _check_status(status: int, path: str) -> None:
+    if status < HTTPStatus.BAD_REQUEST:
+        return
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise PermanentError(
+            "login_refused", "the API refuses this account", hint="check e-mail and password"
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        raise PermanentError("resource_missing", f"the API has no such file ({path})")
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise TransientError("api_unavailable", f"the API answers {status} to {path}")
+    raise PermanentError("api_refused", f"the API answers {status} to {path}")
+
+
+def _check(path: Path, part: PartFacts) -> None:
+    with path.open("rb") as file:
+        check_part(file, part)
+
+
+def _is(path: Path, part: PartFacts) -> bool:
+    try:
+        _check(path, part)
+    except AzaionError:
+        return False
+    return True
+
+
+def _check_header(header: PackageHeader, released: ReleasedModel) -> None:
+    """The package has to be the one that the release speaks of, not only an intact one."""
+    said = (released.package_id, released.header_sha256, released.plaintext_sha256)
+    if (header.package_id.hex(), header.sha256.hex(), header.plaintext_sha256) != said:
+        raise PermanentError("release_mismatch", f"the package is not the one of release {released.release}")
+
+
+def _mismatch(problem: str) -> PermanentError:
+    return PermanentError(
+        "package_parts_mismatch", problem, hint="fetch both parts of the same release again"
+    )

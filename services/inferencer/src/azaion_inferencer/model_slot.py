@@ -1,0 +1,82 @@
+"""The place where the serving model sits, and where a newer one is put without a pause.
+
+A newer model is loaded and warmed in a thread while the old one serves. Whoever forms a batch asks for ``current``
+once and carries the answer with the batch: so the switch falls between two frames, batches under way end with the
+model they were prepared for (sizes may differ), and the old model goes when the last of them is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from azaion_common.detection.runtimes import Model
+from azaion_common.errors import AzaionError, PermanentError
+
+_WARM_UP_RUNS = 2
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that can serve: warmed, with the name it was released under and the colours of its classes."""
+
+    model_id: str
+    model: Model
+    colours: dict[int, str] = field(default_factory=dict)
+
+
+def warmed(loaded: LoadedModel) -> LoadedModel:
+    """Run the model on grey pictures, so that its first real frame is neither slow nor a surprise.
+
+    Raises:
+        PermanentError: ``model_unusable`` when it fails, or gives numbers that are none.
+    """
+    height, width = loaded.model.input_size
+    grey = np.full((loaded.model.batch_size, 3, height, width), 0.5, np.float32)
+    try:
+        answers = [rows for _ in range(_WARM_UP_RUNS) for rows in loaded.model.infer(grey)]
+    except AzaionError:
+        raise
+    except Exception as error:  # runtimes have no common base class
+        raise _unusable(loaded, str(error)) from error
+    if not all(np.isfinite(rows).all() for rows in answers):
+        raise _unusable(loaded, "its answers are not finite")
+    return loaded
+
+
+class ModelSlot:
+    """Holds the serving model; use as a context manager, since loading has a thread."""
+
+    def __init__(self, first: LoadedModel) -> None:
+        self._current = first
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="model-loader")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loader.shutdown()
+
+    @property
+    def current(self) -> LoadedModel:
+        return self._current
+
+    def replace(self, load: Callable[[], LoadedModel]) -> Future[LoadedModel]:
+        """Load, warm and switch to a model, after those asked for before.
+
+        The future has the model once it serves, or the error for which the old one still does.
+        """
+        return self._loader.submit(self._replace, load)
+
+    def _replace(self, load: Callable[[], LoadedModel]) -> LoadedModel:
+        self._current = warmed(load())
+        return self._current
+
+
+def _unusable(loaded: LoadedModel, reason: str) -> PermanentError:
+    first_line = reason.splitlines()[0] if reason else "no reason given"
+    return PermanentError("model_unusable", f"model {loaded.model_id} does not run: {first_line}")

@@ -1,0 +1,119 @@
+"""What the inferencer needs from outside: frames, somewhere to put results, and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from azaion_common.detection.detections import Detections
+from azaion_common.events.models import ModelPublished
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, blue first."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a source, not yet turned into pixels: frames that are skipped never are.
+
+    ``number`` counts from 0 over everything the source read, ``time_s`` is the time since its start, ``name`` is the
+    file's name where every picture is a file of its own.
+    ``decode`` gives the pixels or raises PermanentError, whose code is then the reason for which the frame was dropped.
+    """
+
+    number: int
+    time_s: float
+    decode: Callable[[], Image]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A frame that was read and can no longer be had, and why."""
+
+    number: int
+    reason: str
+
+
+class FrameSource(Protocol):
+    """Where frames come from."""
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, as the source declares it."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """How many frames there will be, if that is known."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """True when the source has no end and does not wait for us."""
+        ...
+
+    def frames(self) -> Iterator[Frame | Dropped]:
+        """Give every frame once, in order; to be used once, from one thread.
+
+        Raises:
+            PermanentError: ``video_unreadable`` when the source is broken.
+            TransientError: ``stream_unreachable`` when it stays away.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Make ``frames`` end soon, from any thread."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame on its way out: what was found in it, or in the last inferred one before it.
+
+    ``picture`` is annotated; None for a sink that did not ask for every frame.
+    """
+
+    frame: Frame
+    detections: Detections
+    model_id: str
+    names: dict[int, str]
+    inferred: bool
+    picture: Image | None
+
+
+class Sink(AbstractContextManager["Sink"], Protocol):
+    """Where results go. Leaving the context normally publishes the output, leaving it by an exception discards it."""
+
+    @property
+    def every_frame(self) -> bool:
+        """True for a sink that shows pictures, skipped frames too; False for one that takes inferred frames only."""
+        ...
+
+    def write(self, shown: Shown) -> None: ...
+
+
+ReleasedModel = ModelPublished
+"""The event that announced it says where both parts lie and what they must be."""
+
+
+class ModelProvider(Protocol):
+    """Where published models come from."""
+
+    async def newest(self) -> ReleasedModel | None:
+        """The newest release, None before the first."""
+        ...
+
+    async def fetch(self, released: ReleasedModel) -> bytes:
+        """The model itself, verified and decrypted, in memory only.
+
+        Raises:
+            PermanentError: when any part is not what the release says.
+            TransientError: when a part could not be fetched.
+        """
+        ...
