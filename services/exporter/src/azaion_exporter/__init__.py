@@ -1,1 +1,1 @@
-"""Exports trained models and proves that the export equals its source."""
+"""Exports trained models and proves that each export finds what its source finds."""

@@ -1,0 +1,125 @@
+"""``azaion export MODEL``: export a trained model once more, for another target, size or batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from azaion_common.cli.services import Home
+from azaion_common.errors import PermanentError
+from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
+from azaion_common.events.models import STREAM
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.runtime.embedded import open_embedded
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.settings import home_from
+from azaion_common.streams import EventLog, Record
+from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
+
+LATEST = "latest"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(export)
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Model id, the beginning of one, or 'latest'.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="imgsz=N, batch=N")] = None,
+    target: Annotated[str, typer.Option(help="What to export to.")] = "onnx",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,  # noqa: FBT002
+    home: Home = None,
+) -> None:
+    """Export a trained model; the exporter (azaion up) does it and compares the export with its source."""
+    asyncio.run(_export(model, parse_target(target, overrides or []), home, wait=wait))
+
+
+async def _export(model: str, target: Target, home: Home, *, wait: bool) -> None:
+    async with open_embedded(home_from(home)) as platform:
+        found = await find_trained(platform.log, model)
+        job, job_id = export_job(found, target, ORIGIN_COMMAND), uuid4().hex
+        end = await platform.log.end(STREAM)
+        planned = new_job(job, f"{job.model_id}/{job_id}")
+        await platform.jobs.put(planned.queue, planned.job_id, planned.body)
+        typer.echo(f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued")
+        if wait:
+            await _tell_outcome(platform, job, end)
+
+
+async def _tell_outcome(platform: Platform, job: ExportJob, offset: int) -> None:
+    async for batch in platform.log.follow(STREAM, offset):
+        for event in contents(batch):
+            if answers(event, job):
+                typer.echo(outcome(event))
+                return
+
+
+def answers(event: Event, job: ExportJob) -> bool:
+    """Is ``event`` the outcome of ``job``?"""
+    match event:
+        case ModelExported():
+            return (event.model_id, event.target, event.imgsz, event.batch) == (
+                job.model_id, job.target, job.imgsz, job.batch,
+            )  # fmt: skip
+        case ExportFailed():
+            return (event.model_id, event.target) == (job.model_id, job.target)
+        case _:
+            return False
+
+
+def outcome(event: Event) -> str:
+    """One line on an export that went well.
+
+    Raises:
+        PermanentError: the code and message of one that did not.
+    """
+    match event:
+        case ModelExported(parity=parity, artifact=artifact):
+            return (
+                f"exported: {artifact.size_bytes} bytes, sha256 {artifact.sha256}, {parity.matched} of "
+                f"{parity.expected} boxes match, min IoU {parity.min_iou:.4f}, "
+                f"max score difference {parity.max_score_difference:.6f}"
+            )
+        case ExportFailed(code=code, message=message):
+            raise PermanentError(code, message)
+        case _:
+            raise PermanentError("event_unexpected", f"{event.type} is no outcome of an export")
+
+
+async def find_trained(log: EventLog, wanted: str) -> ModelTrained:
+    """The newest trained model whose id begins with ``wanted``; any for ``latest``.
+
+    Raises:
+        PermanentError: ``model_missing``.
+    """
+    found, offset = None, 0
+    while batch := await log.read(STREAM, offset):
+        offset = batch[-1].offset + 1
+        for event in contents(batch):
+            if isinstance(event, ModelTrained) and _fits(event, wanted):
+                found = event
+    if found is None:
+        raise PermanentError(
+            "model_missing",
+            f"no trained model {wanted!r} is known here",
+            hint="azaion models list shows them",
+        )
+    return found
+
+
+def contents(records: Iterable[Record]) -> Iterator[Event]:
+    """What can be read of ``records``: the rest is in the services' quarantine and no business of a command."""
+    for record in records:
+        with suppress(PermanentError):
+            if delivery := decode_event(record):
+                yield delivery.content
+
+
+def _fits(model: ModelTrained, wanted: str) -> bool:
+    return wanted == LATEST or (wanted != "" and model.model_id.startswith(wanted))
