@@ -95,6 +95,17 @@ def test_a_known_hash_is_still_checked(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_sealed_from_where_it_stands(tmp_path: Path) -> None:
+    """What lies before the current position of an open file is neither hashed nor sealed."""
+    file, cek = io.BytesIO(b"container header, then the model"), new_content_key()
+    file.seek(23)
+
+    seal_package(file, tmp_path / "p", meta=META, cek=cek)
+
+    with open_package(tmp_path / "p", cek) as opened:
+        assert opened.plaintext.read() == b"the model"
+
+
 class ShrinkingFile(io.BytesIO):
     """A file that someone cuts between the two passes of sealing."""
 
@@ -171,8 +182,9 @@ def test_plaintext_is_for_its_owner_only(small_package: Sealed, tmp_path: Path) 
 def test_no_thread_outlives_a_refusal(small_package: Sealed) -> None:
     """The hashing thread ends with the call, also when the call fails."""
     before = threading.active_count()
+    changed = small_package.data[:-1] + bytes([small_package.data[-1] ^ 1])
     with pytest.raises(PermanentError):
-        open_package(small_package.data[:-1] + b"\0", small_package.cek)
+        open_package(changed, small_package.cek)
 
     assert threading.active_count() == before
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
+
+from azaion_common.packages.segments import SEGMENT_SIZE_BYTES
+from azaion_common.packages.sources import read_up_to
 
 
 class OverlappedSha256:
     """Hashes one buffer while the caller fills another; use as a context manager, its thread ends with it.
 
-    A buffer passed to ``update`` must stay unchanged until the *next* ``update`` returns: two buffers in turn.
+    A buffer passed to ``update`` must stay unchanged until the *next* ``update`` returns: two buffers take turns.
     """
 
     def __init__(self) -> None:
@@ -41,3 +44,13 @@ class OverlappedSha256:
     def _settle(self) -> None:
         if self._pending is not None:
             self._pending.result()
+
+
+def sha256_of_rest(file: BinaryIO) -> str:
+    """SHA-256 (hex) from the current position to the end, in flat memory; the position is put back."""
+    position, sha256 = file.tell(), hashlib.sha256()
+    buffer = memoryview(bytearray(SEGMENT_SIZE_BYTES))
+    while count := read_up_to(file, buffer):
+        sha256.update(buffer[:count])
+    file.seek(position)
+    return sha256.hexdigest()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from azaion_common.errors import PermanentError
+from azaion_common.packages.digest import sha256_of_rest
 from azaion_common.packages.durable import replacing
 from azaion_common.packages.header import (
     PACKAGE_ID_BYTES,
@@ -47,7 +47,8 @@ def seal_package(
         check_plaintext_size(size_bytes)
         draft = PackageHeader(
             meta=meta,
-            plaintext_sha256=plaintext_sha256 or _sha256_ahead(plaintext),
+            # The hash stands in the header, so it is needed before the first byte of payload.
+            plaintext_sha256=plaintext_sha256 or sha256_of_rest(plaintext),
             plaintext_size_bytes=size_bytes,
             package_id=entropy(PACKAGE_ID_BYTES),
             release_secret=entropy(RELEASE_SECRET_BYTES),
@@ -74,11 +75,3 @@ def _write_package(
             "plaintext_changed", "what was sealed does not have the SHA-256 that the header states"
         )
     return header
-
-
-def _sha256_ahead(plaintext: BinaryIO) -> str:
-    """Hash the rest of the file and come back: the hash stands in the header, so it is needed before the payload."""
-    position = plaintext.tell()
-    digest = hashlib.file_digest(plaintext, "sha256").hexdigest()  # type: ignore[arg-type]
-    plaintext.seek(position)
-    return digest

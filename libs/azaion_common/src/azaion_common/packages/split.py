@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from azaion_common.errors import PermanentError
+from azaion_common.packages.digest import sha256_of_rest
 from azaion_common.packages.durable import replacing
 from azaion_common.packages.header import PackageHeader, encode_header
 from azaion_common.packages.inspect import PackageFacts, read_header
@@ -105,10 +106,7 @@ def check_part(part: BinaryIO, expected: PartFacts) -> None:
     size_bytes = remaining_size_bytes(part)
     if size_bytes != expected.size_bytes:
         raise _mismatch(f"a part has {size_bytes} bytes instead of {expected.size_bytes}")
-    position = part.tell()
-    sha256 = hashlib.file_digest(part, "sha256").hexdigest()  # type: ignore[arg-type]
-    part.seek(position)
-    if sha256 != expected.sha256:
+    if sha256_of_rest(part) != expected.sha256:
         raise _mismatch("a part does not have the SHA-256 that its release states")
 
 

@@ -139,10 +139,11 @@ def decrypt_stream(
 
 def _segments(plaintext_size_bytes: int) -> Iterator[tuple[int, memoryview, bool]]:
     """Index, plaintext buffer of the right size, and whether it is the last. Two buffers take turns."""
-    buffers = [memoryview(bytearray(min(plaintext_size_bytes, SEGMENT_PLAINTEXT_BYTES))) for _ in range(2)]
-    last_index = segment_count(plaintext_size_bytes) - 1
+    count = segment_count(plaintext_size_bytes)
+    largest_bytes = min(plaintext_size_bytes, SEGMENT_PLAINTEXT_BYTES)
+    buffers = memoryview(bytearray(largest_bytes)), memoryview(bytearray(largest_bytes))
     for index, size_bytes in enumerate(segment_sizes(plaintext_size_bytes)):
-        yield index, buffers[index % 2][:size_bytes], index == last_index
+        yield index, buffers[index % 2][:size_bytes], index == count - 1
 
 
 def _truncated() -> PermanentError:
