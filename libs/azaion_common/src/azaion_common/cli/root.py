@@ -58,3 +58,7 @@ def print_error(error: AzaionError) -> None:
     typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
     if error.hint:
         typer.secho(f"       {error.hint}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The demo's child processes: the services, and the inference run. Both are the ordinary ``azaion`` commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from azaion_common.errors import PermanentError
+from azaion_common.runtime.discovery import service_names
+
+STOP_S = 25.0
+_SERVICES_OF_THE_LOOP = {"api", "ingestor", "augmentor", "trainer", "exporter", "publisher"}
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on right now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def services_running(home: Path) -> AsyncIterator[Process]:
+    """``azaion up`` on ``home`` while the block runs; its log goes to ``logs/up.log``."""
+    log = home / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    only = [part for name in service_names() if name in _SERVICES_OF_THE_LOOP for part in ("--only", name)]
+    with log.open("ab") as output:
+        process = await _start("up", "--home", str(home), *only, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def died(process: Process, home: Path) -> None:
+    """Waits for the services to end, which they should not.
+
+    Raises:
+        PermanentError: ``services_ended`` with the last line of their log.
+    """
+    code = await process.wait()
+    lines = await asyncio.to_thread((home / "logs" / "up.log").read_text)
+    last = lines.strip().splitlines()[-1] if lines.strip() else "no output"
+    raise PermanentError(
+        "services_ended", f"the services ended with {code}: {last}", hint=f"see {home / 'logs/up.log'}"
+    )
+
+
+async def infer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
+    """``azaion infer`` with ``arguments``; its last stdout line is the summary.
+
+    Raises:
+        PermanentError: ``inference_failed`` with the command's own message.
+    """
+    process = await _start(
+        "infer", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        stdout, stderr = await asyncio.gather(
+            _lines(process.stdout, lambda _line: None), _lines(process.stderr, on_line)
+        )
+        code = await process.wait()
+    finally:
+        await _stop(process)
+    if code != 0 or not stdout:
+        raise PermanentError("inference_failed", stderr[-1] if stderr else f"azaion infer ended with {code}")
+    summary: dict[str, Any] = json.loads(stdout[-1])
+    return summary
+
+
+async def _lines(stream: asyncio.StreamReader | None, on_line: Callable[[str], None]) -> list[str]:
+    found = []
+    while stream is not None and (raw := await stream.readline()):
+        found.append(raw.decode(errors="replace").rstrip())
+        on_line(found[-1])
+    return [line for line in found if line]
+
+
+async def _start(*arguments: str, stdout: Any, stderr: Any) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "azaion_common.cli.root", *arguments,
+        stdout=stdout, stderr=stderr, start_new_session=True,
+    )  # fmt: skip
+
+
+async def _stop(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
