@@ -51,6 +51,21 @@ def polygon_area(points: Points) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
+def clipped(points: Points, width: float, height: float) -> Points:
+    """The part of a polygon within (0, 0) to (width, height), by Sutherland-Hodgman; possibly empty, (N, 2)."""
+    for axis, sign, limit in ((0, 1, 0.0), (0, -1, -width), (1, 1, 0.0), (1, -1, -height)):
+        inside = points[:, axis] * sign - limit
+        following, inside_next = np.roll(points, -1, axis=0), np.roll(inside, -1)
+        crossing = (inside >= 0) != (inside_next >= 0)
+        share = inside[crossing] / (inside[crossing] - inside_next[crossing])
+        cuts = points[crossing] + share[:, None] * (following - points)[crossing]
+        cuts[:, axis] = limit * sign  # exactly: rounding must not leave the window
+        kept = np.flatnonzero(inside >= 0)
+        order = np.argsort(np.concatenate([kept, np.flatnonzero(crossing) + 0.5]))
+        points = np.concatenate([points[kept], cuts])[order]
+    return points
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """A directed polyline (N, 2) with positions measured along it."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from azaion_demo.scenes.bodywork import paint_vehicle
 from azaion_demo.scenes.camera import Camera
 from azaion_demo.scenes.dice import within
-from azaion_demo.scenes.geometry import Points, polygon_area, rotated
+from azaion_demo.scenes.geometry import Points, clipped, polygon_area, rotated
 from azaion_demo.scenes.ground import shadow_outline
 from azaion_demo.scenes.light import finish
 from azaion_demo.scenes.looks import Look
@@ -163,8 +163,8 @@ def _labelled_box(placed: Placed, body: Pixels, crowns: Pixels, camera: Camera) 
     if visible < MIN_VISIBLE_SHARE * polygon_area(outline):
         return None
     height, width = camera.size
-    x1, y1 = np.clip(outline.min(axis=0), 0, [width, height]).tolist()
-    x2, y2 = np.clip(outline.max(axis=0), 0, [width, height]).tolist()
+    inside = clipped(outline, width, height)
+    (x1, y1), (x2, y2) = inside.min(axis=0).tolist(), inside.max(axis=0).tolist()
     return Box(x1, y1, x2, y2, int(placed.track.vehicle.kind))
 
 
