@@ -1,0 +1,119 @@
+"""The ultralytics toolchain as the trainer uses it: train with live progress, and run a checkpoint on pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from azaion_common.errors import PermanentError
+from azaion_common.events import EpochMetrics
+from azaion_common.toolchain import Toolchain
+from azaion_trainer import metrics
+from azaion_trainer.evaluation import MAX_DETECTIONS, Found
+from azaion_trainer.parameters import TrainingParameters
+from azaion_trainer.ports import OnEpoch, PictureDetections, TrainedCheckpoint
+
+NAME = "ultralytics"
+LOWEST_SCORE = 0.001
+NMS_IOU = 0.7
+
+Line = Mapping[str, Any]
+
+
+class UltralyticsTraining:
+    """``TrainingToolchain`` through the child process protocol."""
+
+    def __init__(self, toolchain: Toolchain) -> None:
+        self._toolchain = toolchain
+
+    async def train(
+        self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch
+    ) -> TrainedCheckpoint:
+        async def on_line(line: Line) -> None:
+            if line["type"] == "progress" and line.get("stage") == "train":
+                _show_progress(line)
+            if line["type"] == "epoch":
+                await on_epoch(epoch_metrics(line, int(line["epochs"])))
+
+        job = {
+            "operation": "train",
+            "data": str(data),
+            "workdir": str(workdir),
+            **parameters.model_dump(mode="json", exclude={"picture_passes"}),
+        }
+        result = await self._toolchain.run(job, on_line)
+        return TrainedCheckpoint(
+            path=Path(result["best"]),
+            curves=tuple(epoch_metrics(point, parameters.epochs) for point in result["curves"]),
+            train_seconds=float(result["train_seconds"]),
+            versions={
+                "name": NAME,
+                **{each: str(result[each]) for each in (NAME, "torch") if each in result},
+            },
+        )
+
+    async def detect(
+        self, checkpoint: Path, images: Sequence[Path], *, imgsz: int, device: str, output: Path
+    ) -> list[PictureDetections]:
+        await self._toolchain.run(
+            {
+                "operation": "predict",
+                "checkpoint": str(checkpoint),
+                "images": [str(image) for image in images],
+                "imgsz": imgsz,
+                "confidence": LOWEST_SCORE,
+                "iou": NMS_IOU,
+                "max_detections": MAX_DETECTIONS,
+                "device": device,
+                "output": str(output),
+            }
+        )
+        return read_detections(output, images)
+
+
+def read_detections(path: Path, images: Sequence[Path]) -> list[PictureDetections]:
+    """One JSON line per picture, put into the order of ``images``.
+
+    Raises:
+        PermanentError: ``detections_incomplete``.
+    """
+    with path.open() as file:
+        lines = {line["image"]: line for line in map(json.loads, file)}
+    missing = [str(image) for image in images if str(image) not in lines]
+    if missing:
+        raise PermanentError(
+            "detections_incomplete", f"no line for {len(missing)} of {len(images)} pictures: {missing[0]}"
+        )
+    return [_detections(lines[str(image)]) for image in images]
+
+
+def _detections(line: Line) -> PictureDetections:
+    rows = np.array(line["boxes"], dtype=np.float64).reshape(-1, 6)
+    found = Found(boxes=rows[:, :4], scores=rows[:, 4], classes=rows[:, 5].astype(np.int64))
+    return PictureDetections(width=int(line["width"]), height=int(line["height"]), found=found)
+
+
+def epoch_metrics(line: Line, epochs: int) -> EpochMetrics:
+    """A point of the curves; an epoch that was not measured has no metrics, and null (NaN) is left out."""
+    loss = {**(line.get("loss") or {})}
+    loss.update({f"val_{name}": value for name, value in (line.get("val_loss") or {}).items()})
+    return EpochMetrics(
+        epoch=int(line["epoch"]),
+        epochs=epochs,
+        metrics=_numbers(line.get("metrics") or {}),
+        loss=_numbers(loss),
+        seconds=max(0.0, float(line.get("seconds") or 0.0)),
+    )
+
+
+def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _show_progress(line: Line) -> None:
+    metrics.EPOCH.set(int(line.get("epoch", 0)))
+    metrics.EPOCHS.set(int(line.get("epochs", 0)))

@@ -1,0 +1,99 @@
+"""The service: where everything concrete is put together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from azaion_common.events import Event, datasets, images
+from azaion_common.ledger.consumer import Consumer
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.worker import JobWorker
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_common.runtime.toolchains import ToolchainSettings
+from azaion_common.toolchain import Toolchain
+from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
+from azaion_trainer.adapters.ultralytics import UltralyticsTraining
+from azaion_trainer.forming import DatasetFormer
+from azaion_trainer.groups import GroupingRules
+from azaion_trainer.handlers import PictureKeeper
+from azaion_trainer.measuring import Bench
+from azaion_trainer.parameters import QUEUE, TrainingParameters
+from azaion_trainer.ports import TrainingToolchain
+from azaion_trainer.schedule import ScheduleRules
+from azaion_trainer.scheduling import Scheduler
+from azaion_trainer.settings import TrainerSettings
+from azaion_trainer.tables import METADATA
+from azaion_trainer.training import Trainer
+
+
+async def run(platform: Platform) -> None:
+    settings = TrainerSettings.load(platform.home, "trainer")
+    command = ToolchainSettings.load(platform.home, "toolchains").ultralytics_command()
+    async with platform.open_ledger("trainer", METADATA) as ledger:
+        await serve(platform, settings, ledger, UltralyticsTraining(Toolchain(command)))
+
+
+async def serve(
+    platform: Platform, settings: TrainerSettings, ledger: Ledger, toolchain: TrainingToolchain
+) -> None:
+    """Consume, schedule and train until the platform stops."""
+    trainer = make_trainer(platform, settings, ledger, toolchain)
+    scheduler = Scheduler(
+        ledger=ledger,
+        jobs=platform.jobs,
+        rules=ScheduleRules(settings.min_new_pictures, settings.quiet_s),
+        augmentation_wait_s=settings.augmentation_wait_s,
+    )
+    worker = JobWorker(jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=trainer.run, failed=trainer.failed)
+    async with asyncio.TaskGroup() as group:
+        for stream in (images.STREAM, datasets.STREAM):
+            group.create_task(_consumer(platform, ledger, stream).run(platform.stopping))
+        group.create_task(scheduler.run(platform.stopping))
+        group.create_task(worker.run(platform.stopping))
+
+
+def make_trainer(
+    platform: Platform, settings: TrainerSettings, ledger: Ledger, toolchain: TrainingToolchain
+) -> Trainer:
+    folders = HardLinkedFolders(platform.home / "datasets", platform.blobs)
+    former = DatasetFormer(
+        ledger=ledger,
+        blobs=platform.blobs,
+        folders=folders,
+        catalogue=platform.catalogue,
+        rules=GroupingRules(settings.gap_s, settings.hash_distance),
+        class_space=settings.class_space,
+        augmentation_wait_s=settings.augmentation_wait_s,
+    )
+    return Trainer(
+        ledger=ledger,
+        blobs=platform.blobs,
+        toolchain=toolchain,
+        former=former,
+        bench=Bench(toolchain, folders, platform.blobs),
+        defaults=training_defaults(settings),
+        tolerance=settings.tolerance,
+        home=platform.home,
+    )
+
+
+def training_defaults(settings: TrainerSettings) -> TrainingParameters:
+    return TrainingParameters.model_validate(
+        {name: getattr(settings, name) for name in TrainingParameters.model_fields}
+    )
+
+
+def _consumer(platform: Platform, ledger: Ledger, stream: str) -> Consumer[Event, None]:
+    return Consumer(
+        log=platform.log,
+        ledger=ledger,
+        blobs=platform.blobs,
+        stream=stream,
+        handler=PictureKeeper(platform.catalogue),
+        decode=decode_event,
+    )
+
+
+SERVICE = Service("trainer", "Forms leak-free datasets and trains detectors from them", run)

@@ -1,0 +1,55 @@
+"""What the trainer learns from the streams ``azaion.images`` and ``azaion.datasets``: which pictures there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from azaion_common.catalogue import Catalogue
+from azaion_common.errors import AzaionError
+from azaion_common.events import (
+    BatchAugmented,
+    Event,
+    ImageDeleted,
+    ImageSaved,
+    ImageValidated,
+)
+from azaion_common.ledger.handler import Delivery, Effect
+from azaion_common.streams import Record
+from azaion_trainer import metrics, pictures
+
+
+@dataclass(frozen=True, slots=True)
+class PictureKeeper:
+    """Keeps the trainer's table of pictures and variants. It publishes nothing; the schedule looks at the table."""
+
+    catalogue: Catalogue
+
+    async def prepare(self, delivery: Delivery[Event]) -> None:
+        return None
+
+    def apply(self, connection: Connection, delivery: Delivery[Event], prepared: None) -> Iterable[Effect]:
+        """Raises PermanentError ``unknown_class`` or ``unknown_condition`` for boxes that the catalogue does not know."""
+        changed_at = delivery.record.appended_at.timestamp()
+        match delivery.content:
+            case ImageSaved() as event:
+                pictures.save_picture(connection, event, self.catalogue, changed_at)
+            case ImageValidated(name=name):
+                pictures.validate_picture(connection, name, changed_at)
+            case ImageDeleted(name=name):
+                pictures.delete_picture(connection, name)
+            case BatchAugmented() as event:
+                pictures.save_variants(connection, event)
+            case _:
+                pass
+        pictures.note_position(connection, delivery.record.stream, delivery.record.offset + 1)
+        metrics.PICTURE_EVENTS.labels(delivery.content.type).inc()
+        return ()
+
+    def quarantined(
+        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
+    ) -> Iterable[Effect]:
+        pictures.note_position(connection, record.stream, record.offset + 1)
+        return ()

@@ -1,0 +1,96 @@
+"""What one training is asked to do: the settings, overridden by the job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from azaion_common.errors import PermanentError
+from azaion_common.events.references import Sha256
+from azaion_common.jobs import Job
+
+QUEUE = "trainings"
+
+
+class TrainingRequest(BaseModel):
+    """The body of a job: a dataset (None: form one of what is there now) and ``key=value`` settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset_id: Sha256 | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainingParameters(BaseModel):
+    """Everything that decides a training besides its dataset. ``overrides`` go to the toolchain as they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(ge=1)
+    picture_passes: int | None = Field(default=None, ge=1)
+    imgsz: int = Field(ge=32, multiple_of=32)
+    batch: int = Field(ge=1)
+    architecture: str
+    weights: Path | None = None
+    device: str = "auto"
+    seed: int = 0
+    threads: int | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    def overridden(self, changes: dict[str, Any]) -> TrainingParameters:
+        """With ``changes``: known names replace a field, all others are the toolchain's.
+
+        Raises:
+            PermanentError: ``training_request_invalid``.
+        """
+        own = {name: value for name, value in changes.items() if name in type(self).model_fields}
+        theirs = {name: value for name, value in changes.items() if name not in own}
+        fields = {**self.model_dump(), **own}
+        fields["overrides"] = {**self.overrides, **own.get("overrides", {}), **theirs}
+        try:
+            return TrainingParameters.model_validate(fields)
+        except ValidationError as error:
+            raise _invalid(error) from error
+
+    def for_files(self, train_files: int) -> TrainingParameters:
+        """With the number of epochs that the budget ``picture_passes`` allows; without one, unchanged."""
+        if self.picture_passes is None:
+            return self
+        epochs = round(self.picture_passes / max(train_files, 1))
+        return self.model_copy(update={"epochs": max(1, min(epochs, self.epochs))})
+
+    def with_home(self, home: Path) -> TrainingParameters:
+        """With ``weights`` as an absolute path.
+
+        Raises:
+            PermanentError: ``weights_missing``.
+        """
+        if self.weights is None:
+            return self
+        weights = (home / self.weights.expanduser()).resolve()
+        if not weights.is_file():
+            raise PermanentError("weights_missing", f"there is no checkpoint {weights}")
+        return self.model_copy(update={"weights": weights})
+
+
+def parse_request(job: Job) -> TrainingRequest:
+    """Raises PermanentError ``training_request_invalid``."""
+    try:
+        return TrainingRequest.model_validate_json(job.body)
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def run_id_of(job_id: str, body: str) -> str:
+    """The id of the run that a job stands for: its digest. A job is bound to one dataset when it first runs."""
+    return hashlib.sha256(json.dumps({"body": body, "job_id": job_id}, sort_keys=True).encode()).hexdigest()
+
+
+def _invalid(error: ValidationError) -> PermanentError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "request"
+    return PermanentError("training_request_invalid", f"{where}: {first['msg']}")

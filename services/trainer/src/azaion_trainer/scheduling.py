@@ -1,0 +1,66 @@
+"""Watches the ledger and puts a training into the queue when the schedule says so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection
+
+from azaion_common.jobs import JobQueue
+from azaion_common.ledger.handler import NewJob
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.stopping import unless_stopped
+from azaion_trainer.parameters import QUEUE, TrainingRequest
+from azaion_trainer.pictures import content_digest, read_situation
+from azaion_trainer.schedule import ScheduleRules, Situation, decide
+from azaion_trainer.tables import REQUESTS
+
+INTERVAL_S = 1.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """Looks every second: it waits for silence, which nothing announces."""
+
+    ledger: Ledger
+    jobs: JobQueue
+    rules: ScheduleRules
+    augmentation_wait_s: float
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until ``stopping`` is set; returns at once when training starts only on request."""
+        if self.rules.min_new_pictures == 0:
+            return
+        said = ""
+        while not stopping.is_set():
+            reason = await self.look()
+            if reason != said:
+                _log.info("schedule.looked", reason=reason)
+                said = reason
+            await unless_stopped(stopping, asyncio.sleep(INTERVAL_S))
+
+    async def look(self) -> str:
+        """Decide once, and ask for a training if it is time; returns the reason."""
+        busy = bool(await self.jobs.pending(QUEUE))
+
+        def situation(connection: Connection) -> Situation:
+            return read_situation(connection, now=time.time(), patience_s=self.augmentation_wait_s, busy=busy)
+
+        decision = decide(await self.ledger.read(situation), self.rules)
+        if decision.train and not await self.ledger.transact(self._request):
+            return "these pictures were tried before"
+        return decision.reason
+
+    def _request(self, connection: Connection) -> bool:
+        """One job for each state of the pictures, so that one that fails is not asked for over and over."""
+        job_id = f"auto-{content_digest(connection)[:32]}"
+        if connection.execute(sa.select(REQUESTS).where(REQUESTS.c.job_id == job_id)).first() is not None:
+            return False
+        connection.execute(REQUESTS.insert().values(job_id=job_id))
+        self.ledger.emit(connection, [NewJob(QUEUE, job_id, TrainingRequest().model_dump_json())])
+        return True
