@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from azaion_common.errors import PermanentError
 from azaion_common.packages.stream import decrypt_stream, encrypt_stream
 
 FIRST = (1 << 20) - 40 - 16
@@ -90,3 +91,15 @@ def test_a_second_reader_opens_a_whole_package(
     sealed = seal(os.urandom(size_bytes))
 
     assert second_reader(sealed.data, sealed.cek) == sealed.plaintext
+
+
+def test_a_stream_ends_where_it_should() -> None:
+    """The cipher itself notices bytes behind its last segment, should a file have grown since it was measured."""
+    sealed = io.BytesIO()
+    encrypt_stream(io.BytesIO(b"x"), sealed, key=KEY, associated_data=ASSOCIATED_DATA, plaintext_size_bytes=1)
+    longer = io.BytesIO(sealed.getvalue() + b"y")
+
+    with pytest.raises(PermanentError) as refusal:
+        decrypt_stream(longer, io.BytesIO(), key=KEY, associated_data=ASSOCIATED_DATA, plaintext_size_bytes=1)
+
+    assert refusal.value.code == "package_trailing_bytes"

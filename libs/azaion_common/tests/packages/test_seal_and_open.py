@@ -203,10 +203,12 @@ def test_facts_need_no_key_and_tell_no_secret(small_package: Sealed) -> None:
 @pytest.mark.parametrize(
     ("cut", "code"), [(-1, "package_truncated"), (-200, "package_header_invalid")], ids=["payload", "header"]
 )
-def test_structure_is_checked_without_the_key(small_package: Sealed, cut: int, code: str) -> None:
-    """A cut package is seen without the key."""
+def test_structure_is_checked_without_the_key(
+    small_package: Sealed, change: Callable[[bytes], bytes], code: str
+) -> None:
+    """A package of the wrong length is seen without the key."""
     with pytest.raises(PermanentError) as refusal:
-        verify_structure(small_package.data[:cut])
+        verify_structure(change(small_package.data))
 
     assert refusal.value.code == code
 

@@ -30,11 +30,10 @@ class JoinedParts(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # narrower than Buffer: BufferedReader
-        """Read from whichever part the position lies in; a read never crosses the seam."""
+        """Read from whichever part the position lies in; it stops at the seam by itself."""
         index = int(self._position >= self._first_size_bytes)
         part, offset = self._parts[index], self._position - index * self._first_size_bytes
-        limit = len(buffer) if index else min(len(buffer), self._first_size_bytes - offset)
         part.seek(self._starts[index] + offset)
-        count: int = part.readinto(buffer[:limit])  # type: ignore[attr-defined]
+        count: int = part.readinto(buffer)  # type: ignore[attr-defined]
         self._position += count
         return count
