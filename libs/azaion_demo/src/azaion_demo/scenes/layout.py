@@ -122,9 +122,10 @@ class Claims:
         cv2.fillPoly(self._taken, [np.rint(outline * _CLAIM_PX_PER_M).astype(np.int32)], 255)
 
     def is_free(self, outline: Points) -> bool:
+        """True if the ground lies at least partly within the place and nothing stands on it."""
         mask = np.zeros_like(self._taken)
         cv2.fillPoly(mask, [np.rint(outline * _CLAIM_PX_PER_M).astype(np.int32)], 255)
-        return not cv2.bitwise_and(mask, self._taken).any()
+        return bool(mask.any()) and not cv2.bitwise_and(mask, self._taken).any()
 
     def try_take(self, outline: Points) -> bool:
         """Take the ground if all of it is free."""

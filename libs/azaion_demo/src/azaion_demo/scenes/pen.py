@@ -37,8 +37,8 @@ class Pen:
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
         # OpenCV's integers are pixel centres; ours are edges, hence the half pixel.
-        pixels = (points - self.origin) * self.px_per_m - 0.5
-        return np.rint(pixels * (1 << _FRACTION_BITS)).astype(np.int32)
+        unit = 1 << _FRACTION_BITS
+        return np.rint((points - self.origin) * (self.px_per_m * unit) - unit / 2).astype(np.int32)
 
     def polygon(self, points: Points, colour: Colour) -> None:
         cv2.fillPoly(self.canvas, [self._fixed(points)], colour, cv2.LINE_AA, _FRACTION_BITS)

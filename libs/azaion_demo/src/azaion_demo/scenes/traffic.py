@@ -130,7 +130,7 @@ def _in_lane(rng: Generator, lane: Line) -> Iterator[Track]:
     speed = rng.uniform(6.0, 11.0)
     position = rng.uniform(0, 12)
     while position < lane.length - 12:
-        kind = VehicleClass(rng.choice(3, p=[0.46, 0.30, 0.24]))
+        kind = VehicleClass(rng.choice(3, p=[0.38, 0.34, 0.28]))
         vehicle = random_vehicle(rng, kind)
         position += vehicle.length_m / 2
         yield Track(vehicle, lane.shifted(rng.uniform(-0.25, 0.25)), position, speed)
