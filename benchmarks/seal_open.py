@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from rich.console import Console
@@ -36,6 +36,13 @@ MIB = 1 << 20
 CHUNK_BYTES = MIB
 TAG_BYTES = 16
 META = PackageMeta("benchmark", "none", "bin")
+
+
+class Seconds(NamedTuple):
+    """Time on the clock, and processor time of all threads: the second is steadier on a busy machine."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass
@@ -121,45 +128,53 @@ def rows(bench: Bench) -> dict[str, dict[str, Callable[[], None]]]:
     }
 
 
-def measure(groups: dict[str, dict[str, Callable[[], None]]], repeats: int) -> dict[str, dict[str, float]]:
-    """Median seconds of each row; one round of warming up is thrown away."""
+def measure(groups: dict[str, dict[str, Callable[[], None]]], repeats: int) -> dict[str, dict[str, Seconds]]:
+    """Median wall and processor seconds of each row; one round of warming up is thrown away."""
     jobs = [(group, name, job) for group, members in groups.items() for name, job in members.items()]
-    seconds: dict[tuple[str, str], list[float]] = {(group, name): [] for group, name, _ in jobs}
+    seconds: dict[tuple[str, str], list[Seconds]] = {(group, name): [] for group, name, _ in jobs}
     for repeat in range(repeats + 1):
         for group, name, job in random.Random(repeat).sample(jobs, len(jobs)):
-            elapsed_s = timed(job)
+            taken = timed(job)
             if repeat:
-                seconds[group, name].append(elapsed_s)
+                seconds[group, name].append(taken)
     return {
-        group: {name: statistics.median(seconds[group, name]) for name in members}
+        group: {name: median_of(seconds[group, name]) for name in members}
         for group, members in groups.items()
     }
 
 
-def timed(job: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def timed(job: Callable[[], None]) -> Seconds:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
     job()
-    return time.perf_counter() - start
+    return Seconds(time.perf_counter() - wall_s, time.process_time() - cpu_s)
 
 
-def report(medians_s: dict[str, dict[str, float]], size_mib: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Speed, and speed as a ratio of the peer's and of the honest equivalent's (chunks with the hash)."""
+def median_of(samples: list[Seconds]) -> Seconds:
+    return Seconds(
+        statistics.median(sample.wall for sample in samples),
+        statistics.median(sample.cpu for sample in samples),
+    )
+
+
+def report(medians: dict[str, dict[str, Seconds]], size_mib: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Speed as a ratio of the peer's, of the honest equivalent's (chunks with the hash) and of bare chunks."""
     return {
         group: {
             name: {
-                "mib_per_s": round(size_mib / median_s, 1),
-                "ratio_to_peer": round(members["raw one-shot (the peer)"] / median_s, 3),
-                "ratio_to_chunks_and_hash": round(members["raw 1 MiB chunks + SHA-256"] / median_s, 3),
-                "ratio_to_chunks": round(members["raw 1 MiB chunks"] / median_s, 3),
+                "mib_per_s": round(size_mib / taken.wall, 1),
+                "cpu_ms": round(taken.cpu * 1000),
+                "ratio_to_peer": round(members["raw one-shot (the peer)"].wall / taken.wall, 2),
+                "ratio_to_chunks_and_hash": round(members["raw 1 MiB chunks + SHA-256"].wall / taken.wall, 2),
+                "ratio_to_chunks": round(members["raw 1 MiB chunks"].wall / taken.wall, 2),
             }
-            for name, median_s in members.items()
+            for name, taken in members.items()
         }
-        for group, members in medians_s.items()
+        for group, members in medians.items()
     }
 
 
 def table_of(results: dict[str, dict[str, dict[str, float]]]) -> Table:
-    table = Table("", "row", "MiB/s", "of one-shot", "of chunks + SHA-256", "of chunks")
+    table = Table("", "row", "MiB/s", "CPU ms", "of one-shot", "of chunks + SHA-256", "of chunks")
     for group, members in results.items():
         for name, figures in members.items():
             table.add_row(group, name, *(f"{figure:g}" for figure in figures.values()))

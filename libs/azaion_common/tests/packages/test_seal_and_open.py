@@ -201,7 +201,13 @@ def test_facts_need_no_key_and_tell_no_secret(small_package: Sealed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cut", "code"), [(-1, "package_truncated"), (-200, "package_header_invalid")], ids=["payload", "header"]
+    ("change", "code"),
+    [
+        (lambda package: package[:-1], "package_truncated"),
+        (lambda package: package[:-200], "package_header_invalid"),
+        (lambda package: package + bytes(1), "package_trailing_bytes"),
+    ],
+    ids=["payload cut", "header cut", "longer"],
 )
 def test_structure_is_checked_without_the_key(
     small_package: Sealed, change: Callable[[bytes], bytes], code: str

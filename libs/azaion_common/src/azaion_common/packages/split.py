@@ -45,7 +45,7 @@ class SplitFacts:
 
 
 def small_part_size_bytes(header: PackageHeader) -> int:
-    """``min(package, max(header, min(3072, floor(package / 5))))``; a package of header size has an empty big part."""
+    """``min(package, max(header, min(3072, floor(package / 5))))``; at least 56 bytes are left for the big part."""
     package_size_bytes = header.package_size_bytes
     share = min(SMALL_PART_LIMIT_BYTES, package_size_bytes // 5)
     return min(package_size_bytes, max(len(encode_header(header)), share))
