@@ -1,1 +1,1 @@
-"""Seals, splits and publishes exported models."""
+"""Seals exported models, puts the two halves where they belong, and releases what it has read back."""

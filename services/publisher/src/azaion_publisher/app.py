@@ -1,0 +1,63 @@
+"""The service: where everything concrete is put together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from azaion_common.events.models import STREAM
+from azaion_common.ledger.consumer import Consumer
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.worker import JobWorker
+from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_publisher import tables
+from azaion_publisher.adapters.api import ApiSmallParts
+from azaion_publisher.handlers import Planner
+from azaion_publisher.plan import QUEUE
+from azaion_publisher.publishing import Publisher
+from azaion_publisher.settings import PublisherSettings
+
+
+async def run(platform: Platform) -> None:
+    settings = PublisherSettings.load(platform.home, "publisher")
+    async with (
+        platform.open_ledger("publisher", tables.METADATA) as ledger,
+        httpx.AsyncClient(base_url=platform.api_url, timeout=settings.request_timeout_s) as http,
+    ):
+        publisher = await make_publisher(platform, settings, ledger, http)
+        consumer = Consumer(
+            log=platform.log,
+            ledger=ledger,
+            blobs=platform.blobs,
+            stream=STREAM,
+            handler=Planner(settings.automatic),
+            decode=decode_event,
+        )
+        worker = JobWorker(
+            jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=publisher.run, failed=publisher.failed
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(consumer.run(platform.stopping))
+            group.create_task(worker.run(platform.stopping))
+
+
+async def make_publisher(
+    platform: Platform, settings: PublisherSettings, ledger: Ledger, http: httpx.AsyncClient
+) -> Publisher:
+    fleet_key = await asyncio.to_thread(load_or_create_fleet_key, platform.home / "secrets" / "fleet.key")
+    return Publisher(
+        ledger=ledger,
+        blobs=platform.blobs,
+        small_parts=ApiSmallParts(
+            http, settings.folder, platform.home / settings.credentials, settings.deadline_s
+        ),
+        wrapper=FleetKeyWrapper(fleet_key),
+        work=platform.home / "publisher" / "work",
+    )
+
+
+SERVICE = Service("publisher", "Seals, splits, uploads, reads back and releases exported models", run)

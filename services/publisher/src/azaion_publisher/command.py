@@ -1,0 +1,122 @@
+"""``azaion publish MODEL``: publish an export that is there already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from azaion_common.cli.services import Home
+from azaion_common.errors import PermanentError
+from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
+from azaion_common.events.models import STREAM
+from azaion_common.ledger.decoding import decode_event
+from azaion_common.runtime.embedded import open_embedded
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.settings import home_from
+from azaion_common.streams import EventLog, Record
+from azaion_publisher.plan import PublishJob, new_job, publish_job
+
+LATEST = "latest"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(publish)
+
+
+def publish(
+    model: Annotated[str, typer.Argument(help="Model id, the beginning of one, or 'latest'.")],
+    target: Annotated[str, typer.Option(help="Which export of it.")] = "onnx",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,  # noqa: FBT002
+    home: Home = None,
+) -> None:
+    """Publish the newest export of a model; it becomes the newest release. The publisher (azaion up) does it."""
+    asyncio.run(_publish(model, target, home, wait=wait))
+
+
+async def _publish(model: str, target: str, home: Home, *, wait: bool) -> None:
+    async with open_embedded(home_from(home)) as platform:
+        job = publish_job(await find_export(platform.log, model, target))
+        end = await platform.log.end(STREAM)
+        planned = new_job(job, f"{job.model_id}/{uuid4().hex}")
+        await platform.jobs.put(planned.queue, planned.job_id, planned.body)
+        typer.echo(
+            f"publication of {job.model_id} for {job.target}, {job.imgsz} px, batch {job.batch}: queued"
+        )
+        if wait:
+            await _tell_outcome(platform, job, end)
+
+
+async def _tell_outcome(platform: Platform, job: PublishJob, offset: int) -> None:
+    async for batch in platform.log.follow(STREAM, offset):
+        for event in contents(batch):
+            if answers(event, job):
+                typer.echo(outcome(event))
+                return
+
+
+def answers(event: Event, job: PublishJob) -> bool:
+    """Is ``event`` the outcome of ``job``?"""
+    match event:
+        case ModelPublished():
+            return (event.model_id, event.plaintext_sha256) == (job.model_id, job.artifact.sha256)
+        case PublishFailed():
+            return (event.model_id, event.target) == (job.model_id, job.target)
+        case _:
+            return False
+
+
+def outcome(event: Event) -> str:
+    """One line on a publication that went well.
+
+    Raises:
+        PermanentError: the code and message of one that did not.
+    """
+    match event:
+        case ModelPublished():
+            return (
+                f"published: release {event.release}, small {event.small.size_bytes} bytes at {event.small.location}, "
+                f"big {event.big.size_bytes} bytes, sha256 {event.package_sha256}"
+            )
+        case PublishFailed(code=code, message=message):
+            raise PermanentError(code, message)
+        case _:
+            raise PermanentError("event_unexpected", f"{event.type} is no outcome of a publication")
+
+
+async def find_export(log: EventLog, wanted: str, target: str) -> ModelExported:
+    """The newest export for ``target`` of a model whose id begins with ``wanted``; of any for ``latest``.
+
+    Raises:
+        PermanentError: ``export_missing``.
+    """
+    found, offset = None, 0
+    while batch := await log.read(STREAM, offset):
+        offset = batch[-1].offset + 1
+        for event in contents(batch):
+            if isinstance(event, ModelExported) and event.target == target and _fits(event, wanted):
+                found = event
+    if found is None:
+        raise PermanentError(
+            "export_missing",
+            f"no export of a model {wanted!r} for {target} is known here",
+            hint=f"make one with: azaion export MODEL --target {target}",
+        )
+    return found
+
+
+def contents(records: Iterable[Record]) -> Iterator[Event]:
+    """What can be read of ``records``: the rest is in the services' quarantine and no business of a command."""
+    for record in records:
+        with suppress(PermanentError):
+            if delivery := decode_event(record):
+                yield delivery.content
+
+
+def _fits(export: ModelExported, wanted: str) -> bool:
+    return wanted == LATEST or (wanted != "" and export.model_id.startswith(wanted))
