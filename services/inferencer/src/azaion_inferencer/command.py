@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Annotated
 
 import typer
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.detection.runtimes import Precision, RuntimeName, load
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
-from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
-from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
-from azaion_inferencer.adapters.json_lines import JsonLines
-from azaion_inferencer.adapters.sources import open_source
-from azaion_inferencer.adapters.window import Window
-from azaion_inferencer.model_file import ModelFile, read_model_file
-from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
-from azaion_inferencer.pipeline import Outcome, run
-from azaion_inferencer.ports import FrameSource, Sink
-from azaion_inferencer.progress import progress
-from azaion_inferencer.summary import as_line, as_object
+from azaion_common.detection.options import Precision, RuntimeName
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
 LATEST = "latest"
 
 Source = Annotated[
@@ -82,71 +63,23 @@ def infer(
     summary_json: Annotated[bool, typer.Option("--summary-json", help="End with one JSON object.")] = False,
 ) -> None:
     """Find objects in SOURCE and write an annotated video, JSON lines, or show a window."""
-    frames, step = open_source(source, every)
-    named = _model(model, key)
-    thresholds = Thresholds(confidence)
-    loaded = warmed(
-        LoadedModel(
-            named.model_id,
-            load(named.content, runtime=runtime, threads=threads, precision=precision, thresholds=thresholds),
-            slot_colours(Catalogue.load(catalogue)) if catalogue else {},
-        )
+    # Array libraries and runtimes take half a second to import, which no other command should pay for.
+    from azaion_inferencer.inference import Request, infer_source  # noqa: PLC0415
+    from azaion_inferencer.summary import as_line  # noqa: PLC0415
+
+    request = Request(
+        source=source,
+        model=None if model == LATEST else Path(model),
+        fleet_key=key,
+        every=every,
+        confidence=confidence,
+        save=save,
+        json_lines=json_lines,
+        window=window,
+        runtime=runtime,
+        precision=precision,
+        threads=threads,
+        catalogue=catalogue,
     )
-    stop = Event()
-    with ExitStack() as open_outputs, ModelSlot(loaded) as slot:
-        outputs = _outputs(frames, save, json_lines, stop if window else None)
-        sinks = [open_outputs.enter_context(sink) for sink in outputs]
-        with _interruptible(frames, stop), progress(frames) as on_progress:
-            outcome = run(frames, slot, sinks, every=step, stop=stop, on_progress=on_progress)
-    _conclude(outcome, loaded, [path for path in (save, json_lines) if path], as_json=summary_json)
-
-
-def slot_colours(catalogue: Catalogue) -> dict[int, str]:
-    """The colour of every slot in use: a class keeps its colour in each condition."""
-    return {
-        catalogue.slot(entry.id, condition): entry.colour
-        for entry in catalogue.classes
-        for condition in catalogue.conditions
-    }
-
-
-def _model(reference: str, key: Path | None) -> ModelFile:
-    if reference == LATEST:
-        raise PermanentError("model_missing", "no model is named", hint="name one with --model FILE")
-    return read_model_file(Path(reference), key)
-
-
-def _outputs(
-    frames: FrameSource, save: Path | None, json_lines: Path | None, closing_window: Event | None
-) -> Iterator[Sink]:
-    if save is not None and save.suffix.lower() in VIDEO_SUFFIXES:
-        yield AnnotatedVideo(save, frames.rate)
-    elif save is not None:
-        yield AnnotatedPictures(save)
-    if json_lines is not None:
-        yield JsonLines(json_lines)
-    if closing_window is not None:
-        yield Window("azaion infer", closing_window)
-
-
-@contextmanager
-def _interruptible(frames: FrameSource, stop: Event) -> Iterator[None]:
-    """Ctrl-C is how a live source ends: what was recorded is kept. Of a file nothing would be whole, so it aborts."""
-    if not frames.live:
-        yield
-        return
-
-    def end(*_: object) -> None:
-        stop.set()
-        frames.stop()
-
-    before = signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _conclude(outcome: Outcome, loaded: LoadedModel, written: list[Path], *, as_json: bool) -> None:
-    facts = as_object(outcome, loaded, written)
-    sys.stdout.write((json.dumps(facts, ensure_ascii=False) if as_json else as_line(facts)) + "\n")
+    facts = infer_source(request)
+    sys.stdout.write((json.dumps(facts, ensure_ascii=False) if summary_json else as_line(facts)) + "\n")

@@ -6,15 +6,13 @@ Each runtime is imported only when it is asked for: an edge device has one of th
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Thresholds
-
-RuntimeName = Literal["auto", "onnxruntime", "openvino"]
-Precision = Literal["f32", "bf16", "f16"]
 
 
 class Model(Protocol):

@@ -1,0 +1,121 @@
+"""The service: keeps the newest model, and runs it on the configured source."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from threading import Event
+
+import structlog
+from sqlalchemy import MetaData
+
+from azaion_common.errors import AzaionError, TransientError
+from azaion_common.events import ModelLoaded, ModelLoadFailed, devices
+from azaion_common.ledger.handler import Outgoing
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.storage.durable import make_folder
+from azaion_inferencer import metrics
+from azaion_inferencer.adapters.json_lines import JsonLines
+from azaion_inferencer.adapters.sources import open_source
+from azaion_inferencer.current_model import first_model, keep_current
+from azaion_inferencer.device import Device, open_device
+from azaion_inferencer.model_slot import LoadedModel, ModelSlot
+from azaion_inferencer.pipeline import Outcome
+from azaion_inferencer.pipeline import run as run_pipeline
+from azaion_inferencer.ports import ReleasedModel
+from azaion_inferencer.settings import InferencerSettings
+
+RETRY_S = 5.0
+_log = structlog.get_logger(__name__)
+
+
+async def run(platform: Platform) -> None:
+    """Wait for a first release, then serve it and each newer one."""
+    settings = InferencerSettings.load(platform.home, "inferencer")
+    async with platform.open_ledger("inferencer", MetaData()) as ledger:
+        await unless_stopped(platform.stopping, _serve(platform, settings, ledger))
+
+
+async def _serve(platform: Platform, settings: InferencerSettings, ledger: Ledger) -> None:
+    reporter = _Reporter(ledger, settings)
+    await _first_announcement(platform, settings)
+    async with open_device(platform, settings) as device:
+        release, loaded = await _first(device, reporter)
+        with ModelSlot(loaded) as slot:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(
+                    keep_current(device.feed.follow(), device.download, slot, device.load, release.release, reporter)
+                )
+                if settings.source is not None:
+                    group.create_task(_watch(platform, settings, settings.source, slot))
+
+
+async def _first_announcement(platform: Platform, settings: InferencerSettings) -> None:
+    """Before the first release there may be no account and no key either: nothing to open yet."""
+    async for _records in platform.log.follow("azaion.models"):
+        return
+
+
+async def _first(device: Device, reporter: _Reporter) -> tuple[ReleasedModel, LoadedModel]:
+    """The first release that works; one that is refused is reported once, and the next one waited for."""
+    refused = 0
+    while True:
+        release = await device.feed.newest()
+        if release is not None and release.release > refused:
+            try:
+                loaded = await asyncio.to_thread(device.load, release, await device.download.fetch(release))
+            except TransientError as error:
+                _log.warning("model.waiting", code=error.code, error=error.message)
+            except AzaionError as error:
+                refused = release.release
+                await reporter(release, error)
+            else:
+                await reporter(release, None)
+                return release, loaded
+        await asyncio.sleep(RETRY_S)
+
+
+async def _watch(platform: Platform, settings: InferencerSettings, source: str, slot: ModelSlot) -> None:
+    """Run the model on the source to its end; what is found goes to a file of its own per start."""
+    frames, every = open_source(source, settings.every)
+    stop = Event()
+    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = platform.home / "results"
+    make_folder(folder)
+    path = folder / f"{settings.device}-{started}.jsonl"
+
+    def work() -> Outcome:
+        with JsonLines(path) as sink:
+            return run_pipeline(frames, slot, [sink], every=every, stop=stop, on_progress=metrics.show)
+
+    try:
+        outcome = await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        stop.set()
+        frames.stop()
+        raise
+    _log.info("source.ended", source=source, **outcome.ledger.as_dict(), detections=str(path))
+
+
+class _Reporter:
+    """Tells the fleet's stream what this device runs, or why it refuses to."""
+
+    def __init__(self, ledger: Ledger, settings: InferencerSettings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+
+    async def __call__(self, release: ReleasedModel, error: AzaionError | None) -> None:
+        facts = {"device": self._settings.device, "model_id": release.model_id, "release": release.release}
+        event = (
+            ModelLoaded(**facts, runtime=self._settings.runtime)
+            if error is None
+            else ModelLoadFailed(**facts, code=error.code, message=error.message[:2000])
+        )
+        outgoing = Outgoing(devices.STREAM, event, self._settings.device)
+        await self._ledger.transact(lambda connection: self._ledger.emit(connection, [outgoing]))
+
+
+SERVICE = Service("inferencer", "Keeps the newest model and runs it on a source", run)

@@ -1,0 +1,118 @@
+"""One run from a request to its summary: which source, model and outputs are meant, put together and closed again."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from azaion_common.catalogue import Catalogue
+from azaion_common.detection.options import Precision, RuntimeName
+from azaion_common.detection.runtimes import load
+from azaion_common.detection.runtimes.outputs import Thresholds
+from azaion_common.errors import PermanentError
+from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
+from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
+from azaion_inferencer.adapters.json_lines import JsonLines
+from azaion_inferencer.adapters.sources import open_source
+from azaion_inferencer.adapters.window import Window
+from azaion_inferencer.model_file import read_model_file
+from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
+from azaion_inferencer.pipeline import run
+from azaion_inferencer.ports import FrameSource, Sink
+from azaion_inferencer.progress import progress
+from azaion_inferencer.summary import as_object
+
+_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be inferred, with what, and where the results go."""
+
+    source: str
+    model: Path | None
+    fleet_key: Path | None = None
+    every: int | None = None
+    confidence: float = 0.25
+    save: Path | None = None
+    json_lines: Path | None = None
+    window: bool = False
+    runtime: RuntimeName = "auto"
+    precision: Precision = "f32"
+    threads: int | None = None
+    catalogue: Path | None = None
+
+
+def infer_source(request: Request) -> dict[str, Any]:
+    """Run to the end of the source and give the summary.
+
+    Raises:
+        PermanentError, TransientError: nothing half-made is left behind.
+    """
+    source, every = open_source(request.source, request.every)
+    loaded = _loaded(request)
+    stop = Event()
+    with ExitStack() as outputs, ModelSlot(loaded) as slot:
+        sinks = [outputs.enter_context(sink) for sink in _sinks(request, source, stop)]
+        with _interruptible(source, stop), progress(source) as on_progress:
+            outcome = run(source, slot, sinks, every=every, stop=stop, on_progress=on_progress)
+    written = [path for path in (request.save, request.json_lines) if path]
+    return as_object(outcome, loaded, written)
+
+
+def _loaded(request: Request) -> LoadedModel:
+    if request.model is None:
+        raise PermanentError("model_missing", "no model is named", hint="name one with --model FILE")
+    file = read_model_file(request.model, request.fleet_key)
+    model = load(
+        file.content,
+        runtime=request.runtime,
+        threads=request.threads,
+        precision=request.precision,
+        thresholds=Thresholds(request.confidence),
+    )
+    colours = slot_colours(Catalogue.load(request.catalogue)) if request.catalogue else {}
+    return warmed(LoadedModel(file.model_id, model, colours))
+
+
+def slot_colours(catalogue: Catalogue) -> dict[int, str]:
+    """The colour of every slot in use: a class keeps its colour in each condition."""
+    return {
+        catalogue.slot(entry.id, condition): entry.colour
+        for entry in catalogue.classes
+        for condition in catalogue.conditions
+    }
+
+
+def _sinks(request: Request, source: FrameSource, stop: Event) -> Iterator[Sink]:
+    if request.save is not None and request.save.suffix.lower() in _VIDEO_SUFFIXES:
+        yield AnnotatedVideo(request.save, source.rate)
+    elif request.save is not None:
+        yield AnnotatedPictures(request.save)
+    if request.json_lines is not None:
+        yield JsonLines(request.json_lines)
+    if request.window:
+        yield Window("azaion infer", stop)
+
+
+@contextmanager
+def _interruptible(source: FrameSource, stop: Event) -> Iterator[None]:
+    """Ctrl-C is how a live source ends: what was recorded is kept. Of a file nothing would be whole, so it aborts."""
+    if not source.live:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        stop.set()
+        source.stop()
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,44 @@
+"""The newest published model in a slot, kept the newest while the block runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.runtime.embedded import log_path, open_embedded
+from azaion_inferencer.current_model import first_model, keep_current
+from azaion_inferencer.device import open_device
+from azaion_inferencer.model_slot import ModelSlot
+from azaion_inferencer.ports import ReleasedModel
+from azaion_inferencer.settings import InferencerSettings
+
+
+@asynccontextmanager
+async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
+    """A slot that holds the newest release of ``home`` and takes up each newer one.
+
+    Raises:
+        PermanentError: ``home_missing``, ``no_release``, and what fetching or opening the release raises.
+    """
+    if not log_path(home).exists():
+        raise PermanentError("home_missing", f"{home} holds no event log", hint="name the right folder with --home")
+    async with open_embedded(home) as platform, open_device(platform, settings) as device:
+        found = await first_model(device.download, device.load)
+        if found is None:
+            raise PermanentError("no_release", "no model was published yet", hint="publish one, or name a file with --model")
+        release, loaded = found
+        with ModelSlot(loaded) as slot:
+            keeping = keep_current(device.feed.follow(), device.download, slot, device.load, release.release, _quietly)
+            keeper = asyncio.create_task(keeping)
+            try:
+                yield slot
+            finally:
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def _quietly(_release: ReleasedModel, _error: AzaionError | None) -> None:
+    """A command has nobody to report to beyond its own log."""

@@ -1,0 +1,180 @@
+"""Sources: what they give, and what they refuse with one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from azaion_common.errors import PermanentError
+from azaion_inferencer.adapters.pictures import Pictures
+from azaion_inferencer.adapters.sources import open_source
+from azaion_inferencer.adapters.video_file import VideoFile
+from azaion_inferencer.model_slot import ModelSlot
+from azaion_inferencer.pipeline import run
+
+Kit = Any
+
+
+def read_all(path: Path) -> list[Any]:
+    return list(VideoFile(path).frames())
+
+
+def test_a_video_gives_every_frame_once_with_its_time(kit: Kit, tmp_path: Path) -> None:
+    """Numbers count from zero, times follow the rate, and the pixels are those of the frame, B-frames or not."""
+    source = VideoFile(kit.film(tmp_path / "a.mp4"))
+
+    frames = list(source.frames())
+
+    assert (source.rate, source.total, source.live) == (25.0, 50, False)
+    assert [frame.number for frame in frames] == list(range(50))
+    assert [frame.time_s for frame in frames] == pytest.approx([n / 25 for n in range(50)])
+    assert [frame.decode().mean() for frame in frames] == pytest.approx([n * 5 for n in range(50)], abs=4)
+
+
+def test_pixels_are_those_that_opencv_decodes(kit: Kit, tmp_path: Path) -> None:
+    """Boxes can be compared with any pipeline over OpenCV: decoding and colours are the same to the bit."""
+    path = kit.film(tmp_path / "a.mp4", count=5)
+    capture = cv2.VideoCapture(str(path))
+
+    for frame in VideoFile(path).frames():
+        assert np.array_equal(frame.decode(), capture.read()[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9, 0.999])
+def test_a_truncated_video_is_refused(share: float, kit: Kit, tmp_path: Path) -> None:
+    """However much of the file is there, a missing end is an error and not a shorter film (index in front)."""
+    whole = kit.film(tmp_path / "whole.mp4")
+    fast = tmp_path / "fast.mp4"
+    with av.open(str(whole)) as taken, av.open(str(fast), "w", options={"movflags": "+faststart"}) as given:
+        stream = given.add_stream_from_template(taken.streams.video[0])
+        for packet in taken.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                given.mux(packet)
+    content = fast.read_bytes()
+    fast.write_bytes(content[: int(len(content) * share)])
+
+    with pytest.raises(PermanentError) as refused:
+        read_all(fast)
+
+    assert refused.value.code == "video_unreadable"
+    assert "\n" not in refused.value.message
+
+
+def test_a_truncated_video_without_an_index_is_refused(kit: Kit, tmp_path: Path) -> None:
+    """A container that only declares its duration is checked against that."""
+    path = kit.film(tmp_path / "a.mkv", count=200)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3])
+
+    with pytest.raises(PermanentError, match="seconds are missing"):
+        read_all(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is text\n" * 50], ids=["empty", "text"])
+def test_what_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Nothing and text are no video, whatever they are called."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+
+    with pytest.raises(PermanentError) as refused:
+        VideoFile(path)
+
+    assert refused.value.code == "video_unreadable"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A name that leads nowhere is named in the message."""
+    with pytest.raises(PermanentError, match=r"nowhere\.mp4"):
+        open_source(str(tmp_path / "nowhere.mp4"))
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    """A file with streams but without pictures is refused."""
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+
+    with pytest.raises(PermanentError, match="no video"):
+        VideoFile(path)
+
+
+def test_damage_in_the_middle_costs_frames_and_not_the_film(kit: Kit, tmp_path: Path) -> None:
+    """Overwritten bytes make some frames undecodable: they are counted, and the rest is inferred."""
+    path = kit.film(tmp_path / "a.mp4", count=100)
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"mdat") + 1500
+    content[middle : middle + 200] = b"\xff" * 200
+    path.write_bytes(content)
+
+    with ModelSlot(kit.loaded()) as slot:
+        outcome = run(VideoFile(path), slot, [])
+
+    assert outcome.ledger.balanced
+    assert 50 < outcome.ledger.inferred <= 100
+
+
+def test_pictures_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Each picture of a folder is a frame with its name; other files are not."""
+    for name in ("b.png", "a.jpg", "C.PNG", "notes.txt"):
+        _, content = cv2.imencode(".png", np.full((4, 6, 3), len(name), np.uint8))
+        (tmp_path / name).write_bytes(content.tobytes())
+
+    frames = list(Pictures(tmp_path).frames())
+
+    assert [frame.name for frame in frames] == ["C.PNG", "a.jpg", "b.png"]
+    assert frames[0].decode().shape == (4, 6, 3)
+
+
+def test_broken_pictures_are_dropped_with_a_reason(kit: Kit, tmp_path: Path) -> None:
+    """An empty file, a text and half a picture are counted; the good picture is inferred."""
+    _, content = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8))
+    good = content.tobytes()
+    for name, part in (("a.png", b""), ("b.png", b"text"), ("c.png", good), ("d.png", good[:30])):
+        (tmp_path / name).write_bytes(part)
+
+    with ModelSlot(kit.loaded()) as slot:
+        outcome = run(Pictures(tmp_path), slot, [])
+
+    assert outcome.ledger.as_dict() == {
+        "read": 4,
+        "inferred": 1,
+        "skipped": 0,
+        "dropped": {"picture_unreadable": 3},
+    }
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """A folder without a picture is an error, not a run over nothing."""
+    with pytest.raises(PermanentError) as refused:
+        open_source(str(tmp_path))
+
+    assert refused.value.code == "no_pictures"
+
+
+def test_a_camera_that_is_not_there_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    """A number means a camera; without one there is one clear error."""
+    with pytest.raises(PermanentError) as refused:
+        open_source("97")
+
+    assert refused.value.code == "camera_unavailable"
+
+
+def test_each_kind_of_source_has_its_own_step(kit: Kit, tmp_path: Path) -> None:
+    """Every fourth frame of what moves, each picture of a folder, unless the user says otherwise."""
+    film = kit.film(tmp_path / "a.mp4", count=2)
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((8, 8, 3), np.uint8))
+
+    assert open_source(str(film))[1] == 4
+    assert open_source(str(film), 2)[1] == 2
+    assert open_source(str(tmp_path))[1] == 1
+    assert open_source(str(tmp_path / "a.jpg"))[1] == 1
+    assert open_source("rtsp://nowhere.invalid/stream")[0].live
