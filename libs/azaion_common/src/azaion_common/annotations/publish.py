@@ -13,7 +13,7 @@ from azaion_common.annotations.formats import AUTO, Problem, SourceFolder, read_
 from azaion_common.annotations.names import recording_of
 from azaion_common.annotations.planning import ImportPlan, PlannedMessage, Planner, Progress, slots_by_name
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.annotations.wire import STREAM, TICKS_PER_SECOND, AnnotationMessage, encode_annotation
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.streams import EventLog, Message
@@ -144,19 +144,27 @@ def _batches(numbered: Sequence[tuple[int, PlannedMessage]], role: Role) -> Iter
 
 
 def _message(planned: PlannedMessage, seq: int, role: Role) -> Message:
-    media_name, _ = recording_of(planned.stem)
+    media_name, index = recording_of(planned.stem)
     annotation = AnnotationMessage(
         action=Action.CREATED,
         name=planned.name,
         created_at=_modified_at(planned.path),
         media_name=media_name[:500],
-        media_time_ticks=None,  # a file number is an order, not a time: still pictures are numbered too
+        media_time_ticks=_media_time_ticks(media_name, index),
         image_extension=planned.path.suffix if planned.path else "",
         detections=planned.detections,
         image=planned.path.read_bytes() if planned.path else b"",
         role=role,
     )
     return Message(encode_annotation(annotation), {STATUS_PROPERTY: status_of(Action.CREATED)}, seq)
+
+
+def _media_time_ticks(media_name: str, index: int | None) -> int | None:
+    """One second per frame of a numbered recording (``DJI_0005-0018``). A single running number (``IMG_0018``) is an
+    order and no time: still pictures of different scenes have one too.
+    """
+    numbered = any(character.isdigit() for character in media_name)
+    return index * TICKS_PER_SECOND if numbered and index is not None else None
 
 
 def _modified_at(path: Path | None) -> datetime:
