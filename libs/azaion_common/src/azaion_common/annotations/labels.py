@@ -55,6 +55,17 @@ def yolo_text(boxes: Iterable[Box], catalogue: Catalogue) -> str:
     )
 
 
+def unchecked_text(detections: str) -> str:
+    """Refused detections for people to look at: label lines where that is possible, else the text as it came."""
+    try:
+        items = [_normalised(list(item.items())) for item in json.loads(detections)]
+        return "".join(
+            " ".join(str(item[key]) for key in ("cls", "x", "y", "w", "h")) + "\n" for item in items
+        )
+    except (PermanentError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return detections
+
+
 def _parse(text: str) -> object:
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_normalised)

@@ -96,13 +96,31 @@ def decode_message(
     return _annotation(fields, action)
 
 
-def peek_name(body: bytes) -> str | None:
-    """The picture's name in a message that may be broken otherwise; None when there is none to be found."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """What can be made out of a message that was refused; nothing of it is checked."""
+
+    name: str | None = None
+    image: bytes | None = field(default=None, repr=False)
+    image_extension: str = ""
+    detections: str | None = None
+
+
+def remains_of(body: bytes) -> Remains:
+    """Name, picture and labels of a message that may be broken; never raises."""
     try:
-        name = unpack(body).get(_NAME)
+        fields = unpack(body)
     except PermanentError:
-        return None
-    return name[:MAX_NAME] if isinstance(name, str) and name else None
+        return Remains()
+    if isinstance(fields.get(0), list):  # a bulk message: key 1 may be an e-mail address
+        return Remains()
+    name, extension, detections, image = (fields.get(key) for key in (_NAME, 4, _DETECTIONS, _IMAGE))
+    return Remains(
+        name=name[:MAX_NAME] if isinstance(name, str) and name else None,
+        image=image if isinstance(image, bytes) else None,
+        image_extension=extension if isinstance(extension, str) else "",
+        detections=detections if isinstance(detections, str) else None,
+    )
 
 
 def encode_annotation(message: AnnotationMessage, *, profile: str = DEFAULT_PROFILE) -> bytes:
@@ -216,7 +234,7 @@ def _image(value: object) -> bytes | None:
 
 def _role(value: object) -> int:
     """A role's number, given as one, as its text, or by name; an unknown number is kept (and validates nothing)."""
-    if type(value) is int:
+    if type(value) is int and 0 <= value < _INT64:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value[:9])

@@ -1,0 +1,41 @@
+"""The ingestor as a service: the only place that knows which concrete parts it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from azaion_common.annotations import wire
+from azaion_common.ledger.consumer import Consumer
+from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.service import Service
+from azaion_ingestor import tables
+from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation
+from azaion_ingestor.inspector import Inspector
+from azaion_ingestor.settings import IngestorSettings
+from azaion_ingestor.views import ViewKeeper
+
+
+async def run(platform: Platform) -> None:
+    """Serve until the platform is stopped."""
+    settings = IngestorSettings.load(platform.home, SERVICE_NAME)
+    async with platform.open_ledger(SERVICE_NAME, tables.METADATA) as ledger:
+        keeper = ViewKeeper(ledger, platform.blobs, platform.catalogue, platform.home)
+        inspector = Inspector(settings.max_pixels)
+        consumer = Consumer(
+            log=platform.log,
+            ledger=ledger,
+            blobs=platform.blobs,
+            stream=wire.STREAM,
+            handler=Ingestor(platform.blobs, platform.catalogue, inspector, keeper.ring),
+            decode=partial(decode_annotation, profile=settings.profile),
+            batch=settings.batch,
+            prepare_concurrency=settings.prepare_concurrency,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(consumer.run(platform.stopping), name="ingestor")
+            group.create_task(keeper.run(platform.stopping), name="ingestor-views")
+        await keeper.finish()
+
+
+SERVICE = Service(SERVICE_NAME, "stores annotated pictures from the annotation stream", run)

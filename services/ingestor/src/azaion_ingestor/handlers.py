@@ -1,0 +1,196 @@
+"""Annotation messages in, picture events out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from azaion_common.annotations.labels import parse_detections
+from azaion_common.annotations.names import check_name, is_safe_name
+from azaion_common.annotations.pictures import PictureFacts
+from azaion_common.annotations.profiles import Action
+from azaion_common.annotations.wire import (
+    TICKS_PER_SECOND,
+    AnnotationMessage,
+    BulkMessage,
+    CreatedNarrow,
+    WireMessage,
+    decode_message,
+)
+from azaion_common.catalogue import Catalogue
+from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.events import BlobRef, Box, ImageQuarantined, MessageDeadLettered, dead_letters, images
+from azaion_common.events.images import ImagesEvent
+from azaion_common.ledger.handler import Delivery, Outgoing
+from azaion_common.storage import BlobStore
+from azaion_common.streams import Record
+from azaion_ingestor import metrics, pictures, records
+from azaion_ingestor.inspector import Inspector
+from azaion_ingestor.pictures import Content, Incoming, Origin, Picture
+from azaion_ingestor.refusals import CORRUPTED, salvage
+
+SERVICE_NAME = "ingestor"
+_RAW = "application/octet-stream"
+
+Prepared = Incoming | BlobRef | None
+"""What ``prepare`` makes: an annotation checked and stored, a bulk message's own bytes, or nothing."""
+
+
+def decode_annotation(record: Record, profile: str) -> Delivery[WireMessage]:
+    """The delivery of a record of the annotation stream; raises as ``decode_message``."""
+    return Delivery(record, decode_message(record.body, record.properties, profile=profile))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    name: str
+    error: PermanentError
+
+
+class Ingestor:
+    """Keeps one row per picture in step with the annotation platform. Implements ``Handler``."""
+
+    def __init__(
+        self, blobs: BlobStore, catalogue: Catalogue, inspector: Inspector, changed: Callable[[], None]
+    ) -> None:
+        self._blobs = blobs
+        self._catalogue = catalogue
+        self._inspector = inspector
+        self._changed = changed
+
+    async def prepare(self, delivery: Delivery[WireMessage]) -> Prepared:
+        """Check names, labels and picture and store the picture; raises their reasons for quarantine."""
+        match delivery.content:
+            case AnnotationMessage() as message:
+                return await self._prepare(message)
+            case BulkMessage():
+                return await self._blobs.put(delivery.record.body, _RAW)
+            case CreatedNarrow():
+                return None
+
+    def apply(
+        self, connection: Connection, delivery: Delivery[WireMessage], prepared: Prepared
+    ) -> Iterable[Outgoing]:
+        """Bring the rows in line with the message."""
+        self._changed()
+        match delivery.content, prepared:
+            case AnnotationMessage(), Incoming():
+                current = records.load(connection, prepared.name)
+                return _move(connection, current, pictures.saved(current, prepared))
+            case BulkMessage() as message, BlobRef():
+                return _apply_bulk(connection, message, delivery.record, prepared)
+            case CreatedNarrow(), _:
+                _known(connection, delivery.content.name)
+                return []
+            case other:
+                raise AssertionError(f"prepared as something else: {other!r:.100}")
+
+    def quarantined(
+        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
+    ) -> Iterable[Outgoing]:
+        """Tell of the refusal, and have what there is to see of it shown in ``data-corrupted/``."""
+        found = salvage(record)
+        records.refuse(connection, record.stream, record.offset, found.view_name, raw_sha256)
+        if found.view_name is not None:
+            records.mark_due(connection, [(CORRUPTED, found.view_name)])
+        self._changed()
+        return [_quarantined(found.name, error, record, raw_sha256)]
+
+    async def _prepare(self, message: AnnotationMessage) -> Incoming:
+        check_name(message.name)
+        # An edit keeps the picture that is there; some producers say so with an empty image.
+        keeps = message.action is Action.EDITED and not message.image
+        image = None if keeps else message.image
+        boxes, facts = await asyncio.to_thread(self._check, message.detections, image)
+        content = None
+        if image is not None and facts is not None:
+            content = Content(await self._blobs.put(image, facts.media_type), facts)
+        return Incoming(message.name, content, boxes, message.by_validator, _origin(message))
+
+    def _check(self, detections: str, image: bytes | None) -> tuple[tuple[Box, ...], PictureFacts | None]:
+        facts = None if image is None else self._inspector.inspect(image)
+        return parse_detections(detections, self._catalogue), facts
+
+
+def _origin(message: AnnotationMessage) -> Origin:
+    ticks = message.media_time_ticks
+    return Origin(
+        created_at=message.created_at,
+        media_name=message.media_name,
+        media_time_s=None if ticks is None else ticks / TICKS_PER_SECOND,
+        role=message.role,
+        source=message.source,
+        email=message.email,
+    )
+
+
+def _move(connection: Connection, before: Picture | None, after: Picture) -> list[Outgoing]:
+    if after is before:
+        return []
+    records.store(connection, before, after)
+    return [_outgoing(event, after.name) for event in pictures.changes(before, after)]
+
+
+def _apply_bulk(connection: Connection, message: BulkMessage, record: Record, raw: BlobRef) -> list[Outgoing]:
+    """Every name that is known; the others are dead-lettered one by one.
+
+    Raises:
+        PermanentError: when no name could be applied: then the message as a whole goes to quarantine.
+    """
+    step = pictures.validated if message.action is Action.VALIDATED else pictures.deleted
+    effects: list[Outgoing] = []
+    refused: list[_Refusal] = []
+    for name in message.names:
+        try:
+            current = _known(connection, name)
+            effects += _move(connection, current, step(current))
+        except PermanentError as error:
+            refused.append(_Refusal(name, error))
+    if refused and len(refused) == len(message.names):
+        raise refused[0].error
+    for refusal in refused:
+        metrics.NAMES_REFUSED.labels(refusal.error.code).inc()
+        effects += _dead_letter(refusal, record, raw)
+    return effects
+
+
+def _known(connection: Connection, name: str) -> Picture:
+    current = records.load(connection, name)
+    if current is None:
+        raise PermanentError("unknown_picture", f"no picture is called {name[:80]!r}")
+    return current
+
+
+def _dead_letter(refusal: _Refusal, record: Record, raw: BlobRef) -> list[Outgoing]:
+    letter = MessageDeadLettered(
+        service=SERVICE_NAME,
+        stream=record.stream,
+        offset=record.offset,
+        reason=refusal.error.code,
+        message=refusal.error.message,
+        raw=raw,
+    )
+    return [
+        Outgoing(dead_letters.STREAM, letter, f"{record.stream}/{record.offset}"),
+        _quarantined(refusal.name, refusal.error, record, raw.sha256),
+    ]
+
+
+def _quarantined(name: str | None, error: AzaionError, record: Record, raw_sha256: str) -> Outgoing:
+    event = ImageQuarantined(
+        name=name,
+        reason=error.code,
+        message=error.message[:1000],
+        raw_sha256=raw_sha256,
+        stream=record.stream,
+        offset=record.offset,
+    )
+    return _outgoing(event, name if name and is_safe_name(name) else f"{record.stream}/{record.offset}")
+
+
+def _outgoing(event: ImagesEvent, subject: str) -> Outgoing:
+    metrics.EVENTS.labels(event.type).inc()
+    return Outgoing(images.STREAM, event, subject)

@@ -1,0 +1,13 @@
+"""Counters of the ingestor; messages and quarantines are counted by its consumer."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+EVENTS = Counter("azaion_ingestor_events", "Changes of pictures, by the event that tells of them", ["type"])
+NAMES_REFUSED = Counter(
+    "azaion_ingestor_names_refused", "Names in bulk messages that could not be applied", ["reason"]
+)
+VIEWS_DUE = Gauge(
+    "azaion_ingestor_views_due", "Pictures whose files in data/ and its kin are not up to date yet"
+)

@@ -1,0 +1,138 @@
+"""``data/``, ``data-seed/``, ``data_deleted/``, ``data-corrupted/``: what people browse, kept in step with the ledger.
+
+A transaction that changes a picture also notes which files are due; this follows the notes. A kill at any instant
+leaves at worst a view that is late, and the next start catches up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from azaion_common.annotations.labels import yolo_text
+from azaion_common.backoff import Backoff
+from azaion_common.catalogue import Catalogue
+from azaion_common.errors import PermanentError, TransientError
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.storage import BlobStore
+from azaion_common.storage.views import FolderView
+from azaion_ingestor import metrics, records
+from azaion_ingestor.pictures import State
+from azaion_ingestor.records import Due
+from azaion_ingestor.refusals import CORRUPTED, salvage_body
+
+_BATCH = 200
+_AT_ONCE = 4
+_TEXT = "text/plain"
+
+_log = structlog.get_logger(__name__)
+
+
+class ViewKeeper:
+    """Follows the notes until told to stop. Make it inside the event loop."""
+
+    def __init__(self, ledger: Ledger, blobs: BlobStore, catalogue: Catalogue, home: Path) -> None:
+        self._ledger = ledger
+        self._blobs = blobs
+        self._catalogue = catalogue
+        self._views = {name: FolderView(home / name, blobs) for name in (*map(str, State), CORRUPTED)}
+        self._loop = asyncio.get_running_loop()
+        self._bell = asyncio.Event()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    def ring(self) -> None:
+        """Something may be due; from any thread. The ledger's reads queue behind the transaction that rings."""
+        self._loop.call_soon_threadsafe(self._bell.set)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Bring the views up to date, and keep them so until ``stopping`` is set."""
+        await self._compare()
+        while not stopping.is_set():
+            self._bell.clear()
+            if not await self._catch_up():
+                await unless_stopped(stopping, self._bell.wait())
+
+    async def finish(self) -> None:
+        """Show what was changed last, once nothing changes any more."""
+        while await self._catch_up():
+            pass
+
+    async def _compare(self) -> None:
+        """Whatever is missing from a folder, or should not be there, is due."""
+        for name, view in self._views.items():
+            wanted = await self._ledger.read(lambda connection: _names(connection, name))  # noqa: B023 - awaited here
+            differing = wanted ^ await asyncio.to_thread(view.names)
+            entries = [(name, each) for each in sorted(differing)]
+            await self._ledger.transact(lambda connection: records.mark_due(connection, entries))  # noqa: B023
+
+    async def _catch_up(self) -> bool:
+        """One round; True when there was something to do."""
+        entries = await self._ledger.read(lambda connection: records.due(connection, _BATCH))
+        metrics.VIEWS_DUE.set(len(entries))
+        if not entries:
+            return False
+        await asyncio.gather(*(self._insist(entry) for entry in _newest(entries)))
+        await self._ledger.transact(lambda connection: records.done(connection, entries))
+        return True
+
+    async def _insist(self, entry: Due) -> None:
+        backoff = Backoff()
+        async with self._slots:
+            while True:
+                try:
+                    return await self._update(entry)
+                except TransientError as error:
+                    _log.warning("view.waiting", view=entry.view, code=error.code, error=error.message)
+                except PermanentError as error:
+                    # The blob is lost or spoilt, which a view cannot mend; the comparison at the next start tries again.
+                    _log.error("view.refused", view=entry.view, reason=error.code, error=error.message)
+                    return None
+                await asyncio.sleep(backoff.next())
+
+    async def _update(self, entry: Due) -> None:
+        if entry.view == CORRUPTED:
+            await self._update_corrupted(entry.name)
+        else:
+            await self._update_picture(entry.view, entry.name)
+
+    async def _update_picture(self, view: str, name: str) -> None:
+        picture = await self._ledger.read(lambda connection: records.load(connection, name))
+        if picture is None or picture.state != view:
+            return await self._views[view].hide(name)
+        if picture.revision > 1:
+            # The picture may have become a PNG that was a JPEG: no second file may stay under its name.
+            await self._views[view].hide(name)
+        labels = await self._blobs.put(yolo_text(picture.boxes, self._catalogue).encode(), _TEXT)
+        return await self._views[view].show(
+            name,
+            image_sha256=picture.content.image.sha256,
+            media_type=picture.content.image.media_type,
+            labels_sha256=labels.sha256,
+        )
+
+    async def _update_corrupted(self, name: str) -> None:
+        raw_sha256 = await self._ledger.read(lambda connection: records.refused_raw(connection, name))
+        if raw_sha256 is None:
+            return await self._views[CORRUPTED].hide(name)
+        found = salvage_body(await self._blobs.get(raw_sha256), name)
+        image = await self._blobs.put(found.image, found.media_type)
+        labels = await self._blobs.put(found.labels.encode(), _TEXT)
+        return await self._views[CORRUPTED].show(
+            name, image_sha256=image.sha256, media_type=found.media_type, labels_sha256=labels.sha256
+        )
+
+
+def _names(connection: Connection, view: str) -> set[str]:
+    return (
+        records.refused_names(connection) if view == CORRUPTED else records.names_in(connection, State(view))
+    )
+
+
+def _newest(entries: Sequence[Due]) -> list[Due]:
+    """One entry for each pair of files: two at a time on the same file would get into each other's way."""
+    return list({(entry.view, entry.name): entry for entry in entries}.values())

@@ -1,0 +1,279 @@
+"""The service on the embedded platform: messages in; events, views and dead letters out; and it all adds up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
+from azaion_common.annotations.wire import (
+    STREAM,
+    AnnotationMessage,
+    BulkMessage,
+    encode_annotation,
+    encode_bulk,
+)
+from azaion_common.catalogue import Catalogue
+from azaion_common.events import (
+    Event,
+    ImageDeleted,
+    ImageQuarantined,
+    ImageSaved,
+    ImageValidated,
+    dead_letters,
+    images,
+)
+from azaion_common.events.codec import decode
+from azaion_common.ledger import tables as ledger_tables
+from azaion_common.runtime.platform import Platform
+from azaion_common.streams import Message
+from azaion_common.testing import platform as embedded
+from azaion_ingestor import tables
+from azaion_ingestor.app import SERVICE
+
+STATUS = {Action.CREATED: 10, Action.EDITED: 20, Action.VALIDATED: 30, Action.DELETED: 40}
+Sent = AnnotationMessage | BulkMessage
+
+
+def wire(message: Sent) -> Message:
+    body = encode_annotation(message) if isinstance(message, AnnotationMessage) else encode_bulk(message)
+    return Message(body, {STATUS_PROPERTY: STATUS[message.action]})
+
+
+def bulk(action: Action, *names: str) -> BulkMessage:
+    return BulkMessage(action=action, names=names, email="who@example.org")
+
+
+@asynccontextmanager
+async def serving(platform: Platform) -> AsyncIterator[None]:
+    """The service while the block runs; afterwards it has drained."""
+    platform.stopping.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(SERVICE.run(platform))
+        yield
+        platform.stopping.set()
+
+
+async def ingest(platform: Platform, messages: Sequence[Message]) -> None:
+    """Send ``messages`` and wait until the service has read them all."""
+    await platform.log.append(STREAM, messages)
+    async with serving(platform):
+        while (await counts(platform))["next_offset"] < await platform.log.end(STREAM):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def counts(platform: Platform) -> dict[str, int]:
+    async with platform.open_ledger("ingestor", tables.METADATA) as ledger:
+        row = await ledger.read(
+            lambda connection: connection.execute(ledger_tables.CURSORS.select()).one_or_none()
+        )
+    return dict(row._mapping) if row is not None else {"next_offset": 0}
+
+
+async def events(platform: Platform, stream: str = images.STREAM) -> list[Event]:
+    return [decode(record.body).event for record in await platform.log.read(stream, limit=10_000)]
+
+
+def shown(home: Path) -> dict[str, set[str]]:
+    """Names of the complete pairs in each folder."""
+    found = {}
+    for folder in ("data", "data-seed", "data_deleted", "data-corrupted"):
+        pictures = {path.stem for path in (home / folder / "images").glob("*")}
+        assert pictures == {path.stem for path in (home / folder / "labels").glob("*")}
+        if pictures:
+            found[folder] = pictures
+    return found
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, catalogue: Catalogue) -> AsyncIterator[Platform]:
+    async with embedded(tmp_path, catalogue) as opened:
+        yield opened
+
+
+async def test_a_created_picture_is_stored_shown_and_told(
+    platform: Platform, message: Callable[..., AnnotationMessage], picture: Callable[..., bytes]
+) -> None:
+    """The event carries all that the next service needs, and people see picture and labels."""
+    await ingest(platform, [wire(message(image=picture(5, width=80, height=60)))])
+
+    (event,) = await events(platform)
+    assert isinstance(event, ImageSaved)
+    assert (event.name, event.revision, event.width, event.height, event.validated) == (
+        "roof",
+        1,
+        80,
+        60,
+        True,
+    )
+    assert (event.media_name, event.media_time_s, len(event.boxes)) == ("flight.mp4", 1.5, 1)
+    assert await platform.blobs.get(event.image.sha256) == picture(5, width=80, height=60)
+    assert (platform.home / "data/images/roof.jpg").read_bytes() == picture(5, width=80, height=60)
+    assert (platform.home / "data/labels/roof.txt").read_text() == "0 0.500000 0.500000 0.100000 0.200000\n"
+
+
+async def test_pictures_go_where_their_story_leads(
+    platform: Platform, message: Callable[..., AnnotationMessage], picture: Callable[..., bytes]
+) -> None:
+    """Created, validated, edited, deleted, created again: each ends in one folder, with its events."""
+    operator = {"by": Role.OPERATOR}
+    await ingest(platform, [wire(each) for each in (
+        message("seed", **operator),
+        message("confirmed", **operator),
+        message("twice"), message("twice"),
+        message("edited"), message("edited", action=Action.EDITED, image=None, boxes=2),
+        message("repainted"), message("repainted", action=Action.EDITED, image=picture(9, kind="PNG")),
+        message("gone"),
+        message("back"),
+        bulk(Action.VALIDATED, "confirmed"),
+        bulk(Action.DELETED, "gone", "back"),
+        message("back"),
+    )])  # fmt: skip
+
+    assert shown(platform.home) == {
+        "data": {"confirmed", "twice", "edited", "repainted", "back"}, "data-seed": {"seed"}, "data_deleted": {"gone"},
+    }  # fmt: skip
+    assert (platform.home / "data/labels/edited.txt").read_text().count("\n") == 2
+    assert [path.name for path in (platform.home / "data/images").glob("repainted.*")] == ["repainted.png"]
+    told = await events(platform)
+    assert Counter((type(event), event.name) for event in told) == Counter({  # type: ignore[union-attr]
+        (ImageSaved, "seed"): 1, (ImageSaved, "confirmed"): 1, (ImageSaved, "twice"): 1, (ImageSaved, "edited"): 2,
+        (ImageSaved, "repainted"): 2, (ImageSaved, "gone"): 1, (ImageSaved, "back"): 2,
+        (ImageValidated, "confirmed"): 1, (ImageDeleted, "gone"): 1, (ImageDeleted, "back"): 1,
+    })  # fmt: skip
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "empty": ({"image": b""}, "picture_empty"),
+    "missing": ({"image": None}, "picture_missing"),
+    "text": ({"image": b"not a picture"}, "picture_unreadable"),
+    "range": ({"detections": '[{"cls": 0, "x": 2, "y": 0.5, "w": 0.1, "h": 0.1}]'}, "labels_out_of_range"),
+    "nan": ({"detections": '[{"cls": 0, "x": NaN, "y": 0.5, "w": 0.1, "h": 0.1}]'}, "labels_not_finite"),
+    "class": ({"detections": '[{"cls": 5, "x": 0.5, "y": 0.5, "w": 0.1, "h": 0.1}]'}, "unknown_class"),
+    "words": ({"detections": "car at the left"}, "labels_malformed"),
+    "../../escaped": ({}, "unsafe_name"),
+    "a" * 500: ({}, "unsafe_name"),
+    "nul\0": ({}, "unsafe_name"),
+    "edited": ({"action": Action.EDITED, "image": None}, "picture_missing"),
+}
+
+
+async def test_what_cannot_be_used_is_quarantined_with_its_reason(
+    platform: Platform, message: Callable[..., AnnotationMessage], picture: Callable[..., bytes]
+) -> None:
+    """Each has its reason, its raw bytes, a dead letter and a visible pair; the good ones are not held up."""
+    half = wire(message("half", image=picture(width=300, height=300)[:2000]))
+    bad = [wire(message(name, **changes)) for name, (changes, _) in BAD.items()]
+    await ingest(platform, [wire(message("first")), *bad, half, wire(message("last"))])
+
+    told = await events(platform)
+    refused = [event for event in told if isinstance(event, ImageQuarantined)]
+    reasons = {name: reason for name, (_, reason) in BAD.items()} | {"half": "picture_truncated"}
+    assert {event.name: event.reason for event in refused} == reasons
+    assert [event.name for event in told if isinstance(event, ImageSaved)] == ["first", "last"]
+    assert await platform.blobs.get(refused[0].raw_sha256) == bad[0].body
+    letters = await events(platform, dead_letters.STREAM)
+    assert sorted(letter.reason for letter in letters) == sorted(reasons.values())  # type: ignore[union-attr]
+    found = shown(platform.home)
+    assert found["data"] == {"first", "last"}
+    assert {"empty", "range", "nan", "class", "words", "half", "text", "message-8"} <= found["data-corrupted"]
+    assert (platform.home / "data-corrupted/labels/nan.txt").read_text() == "0 nan 0.5 0.1 0.1\n"
+    assert not [path for path in platform.home.parent.iterdir() if "escaped" in path.name]
+
+
+async def test_a_bulk_message_applies_to_the_names_that_are_known(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """Unknown and deleted names are dead-lettered one by one; only a message of such names alone is quarantined."""
+    await ingest(platform, [wire(each) for each in (
+        message("known", by=Role.OPERATOR),
+        message("gone"),
+        bulk(Action.DELETED, "gone"),
+        bulk(Action.VALIDATED, "never", "known", "gone"),
+        bulk(Action.VALIDATED, "never"),
+        bulk(Action.DELETED),
+    )])  # fmt: skip
+
+    refused = [event for event in await events(platform) if isinstance(event, ImageQuarantined)]
+    letters = await events(platform, dead_letters.STREAM)
+    assert shown(platform.home) == {"data": {"known"}, "data_deleted": {"gone"}}
+    assert [(event.name, event.reason) for event in refused] == [
+        ("never", "unknown_picture"), ("gone", "picture_deleted"), (None, "unknown_picture"),
+    ]  # fmt: skip
+    assert [letter.offset for letter in letters] == [3, 3, 4]  # type: ignore[union-attr]
+    assert (await counts(platform))["quarantined"] == 1
+
+
+async def test_everything_adds_up(platform: Platform, message: Callable[..., AnnotationMessage]) -> None:
+    """Random bytes, spoilt messages and good ones: in = applied + quarantined, and none of them stops the service."""
+    random_of = random.Random(7)
+    good = [wire(message(f"good-{index}")) for index in range(20)]
+    golden = wire(message("golden"))
+    spoilt = [Message(random_of.randbytes(random_of.randrange(1, 60)), golden.properties) for _ in range(60)]
+    for _ in range(100):
+        body = bytearray(golden.body)
+        body[random_of.randrange(len(body))] = random_of.randrange(256)
+        spoilt.append(Message(bytes(body), {STATUS_PROPERTY: random_of.choice([10, 20, 30, 40, 50])}))
+    spoilt += [Message(golden.body[:end], golden.properties) for end in range(0, len(golden.body), 40)]
+    mixed = good + spoilt
+    random_of.shuffle(mixed)
+    await ingest(platform, mixed)
+
+    count = await counts(platform)
+    told = await events(platform)
+    assert count["applied"] + count["quarantined"] == count["next_offset"] == len(mixed)
+    assert len([event for event in told if isinstance(event, ImageQuarantined)]) == count["quarantined"] > 100
+    assert {f"good-{index}" for index in range(20)} <= shown(platform.home)["data"]
+    assert "internal_error" not in {event.reason for event in told if isinstance(event, ImageQuarantined)}
+
+
+async def test_addresses_stay_in_the_ledger(
+    platform: Platform,
+    message: Callable[..., AnnotationMessage],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No event, dead letter or log line shows who annotated."""
+    unusable = message("words", detections="no labels")
+    await ingest(platform, [wire(message()), wire(unusable), wire(bulk(Action.DELETED, "x"))])
+
+    for stream in await platform.log.streams():
+        if stream != STREAM:
+            assert not any(b"example.org" in record.body for record in await platform.log.read(stream))
+    printed = capsys.readouterr()
+    assert "example.org" not in printed.out + printed.err + caplog.text
+
+
+async def test_views_are_mended_at_the_start(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """Files that people removed or added in a view are put right by the ledger."""
+    await ingest(platform, [wire(message("roof")), wire(message("field"))])
+    for path in platform.home.glob("data/*/roof.*"):
+        path.unlink()
+    (platform.home / "data/images/stranger.jpg").write_bytes(b"")
+
+    await ingest(platform, [])
+
+    assert shown(platform.home) == {"data": {"roof", "field"}}
+
+
+async def test_reading_the_stream_again_changes_nothing(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """The same messages a second time have no effect and tell of none."""
+    messages = [wire(message(f"roof-{index}", boxes=index)) for index in range(5)]
+    await ingest(platform, messages)
+    before = await events(platform)
+
+    await ingest(platform, messages)
+
+    assert await events(platform) == before
+    assert (await counts(platform))["applied"] == 10
