@@ -20,7 +20,7 @@ from azaion_common.storage.durable import make_folder
 from azaion_inferencer import metrics
 from azaion_inferencer.adapters.json_lines import JsonLines
 from azaion_inferencer.adapters.sources import open_source
-from azaion_inferencer.current_model import first_model, keep_current
+from azaion_inferencer.current_model import keep_current
 from azaion_inferencer.device import Device, open_device
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
 from azaion_inferencer.pipeline import Outcome
@@ -47,7 +47,14 @@ async def _serve(platform: Platform, settings: InferencerSettings, ledger: Ledge
         with ModelSlot(loaded) as slot:
             async with asyncio.TaskGroup() as group:
                 group.create_task(
-                    keep_current(device.feed.follow(), device.download, slot, device.load, release.release, reporter)
+                    keep_current(
+                        device.feed.follow(),
+                        device.download,
+                        slot,
+                        device.load,
+                        serving=release.release,
+                        report=reporter,
+                    )
                 )
                 if settings.source is not None:
                     group.create_task(_watch(platform, settings, settings.source, slot))
@@ -108,14 +115,18 @@ class _Reporter:
         self._settings = settings
 
     async def __call__(self, release: ReleasedModel, error: AzaionError | None) -> None:
-        facts = {"device": self._settings.device, "model_id": release.model_id, "release": release.release}
-        event = (
-            ModelLoaded(**facts, runtime=self._settings.runtime)
-            if error is None
-            else ModelLoadFailed(**facts, code=error.code, message=error.message[:2000])
-        )
-        outgoing = Outgoing(devices.STREAM, event, self._settings.device)
+        outgoing = Outgoing(devices.STREAM, self._event(release, error), self._settings.device)
         await self._ledger.transact(lambda connection: self._ledger.emit(connection, [outgoing]))
+
+    def _event(self, release: ReleasedModel, error: AzaionError | None) -> ModelLoaded | ModelLoadFailed:
+        device, model_id, number = self._settings.device, release.model_id, release.release
+        if error is None:
+            return ModelLoaded(
+                device=device, model_id=model_id, release=number, runtime=self._settings.runtime
+            )
+        return ModelLoadFailed(
+            device=device, model_id=model_id, release=number, code=error.code, message=error.message[:2000]
+        )
 
 
 SERVICE = Service("inferencer", "Keeps the newest model and runs it on a source", run)

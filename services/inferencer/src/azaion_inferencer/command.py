@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from azaion_common.detection.options import Precision, RuntimeName
+from azaion_common.runtime.settings import home_from
 
 LATEST = "latest"
 
@@ -39,6 +40,12 @@ CatalogueOption = Annotated[
 ]
 
 
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Folder of --model latest. [env AZAION_HOME; ./azaion-home]", show_default=False),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
     app.command("infer")(infer)
@@ -60,6 +67,7 @@ def infer(
     ] = "f32",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the runtime. [all cores]")] = None,
     catalogue: CatalogueOption = None,
+    home: Home = None,
     summary_json: Annotated[bool, typer.Option("--summary-json", help="End with one JSON object.")] = False,
 ) -> None:
     """Find objects in SOURCE and write an annotated video, JSON lines, or show a window."""
@@ -70,6 +78,7 @@ def infer(
     request = Request(
         source=source,
         model=None if model == LATEST else Path(model),
+        home=home_from(home),
         fleet_key=key,
         every=every,
         confidence=confidence,

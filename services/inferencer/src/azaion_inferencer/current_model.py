@@ -33,6 +33,7 @@ async def keep_current(
     provider: ModelProvider,
     slot: ModelSlot,
     load: Load,
+    *,
     serving: int,
     report: Callable[[ReleasedModel, AzaionError | None], Awaitable[None]],
 ) -> None:
@@ -49,11 +50,19 @@ async def keep_current(
             serving = release.release
             _log.info("model.switched", model_id=release.model_id, release=release.release)
         else:
-            _log.warning("model.refused", model_id=release.model_id, release=release.release, code=error.code, error=error.message)
+            _log.warning(
+                "model.refused",
+                model_id=release.model_id,
+                release=release.release,
+                code=error.code,
+                error=error.message,
+            )
         await report(release, error)
 
 
-async def _switch(release: ReleasedModel, provider: ModelProvider, slot: ModelSlot, load: Load) -> AzaionError | None:
+async def _switch(
+    release: ReleasedModel, provider: ModelProvider, slot: ModelSlot, load: Load
+) -> AzaionError | None:
     try:
         content = await _fetched(provider, release)
         await asyncio.wrap_future(slot.replace(lambda: load(release, content)))

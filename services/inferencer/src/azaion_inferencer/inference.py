@@ -10,21 +10,24 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from anyio.from_thread import start_blocking_portal
+
 from azaion_common.catalogue import Catalogue
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.json_lines import JsonLines
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.window import Window
+from azaion_inferencer.latest import serving_latest
 from azaion_inferencer.model_file import read_model_file
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
 from azaion_inferencer.pipeline import run
 from azaion_inferencer.ports import FrameSource, Sink
 from azaion_inferencer.progress import progress
+from azaion_inferencer.settings import InferencerSettings
 from azaion_inferencer.summary import as_object
 
 _VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
@@ -36,6 +39,8 @@ class Request:
 
     source: str
     model: Path | None
+    """None: the newest release of ``home``."""
+    home: Path
     fleet_key: Path | None = None
     every: int | None = None
     confidence: float = 0.25
@@ -55,9 +60,9 @@ def infer_source(request: Request) -> dict[str, Any]:
         PermanentError, TransientError: nothing half-made is left behind.
     """
     source, every = open_source(request.source, request.every)
-    loaded = _loaded(request)
     stop = Event()
-    with ExitStack() as outputs, ModelSlot(loaded) as slot:
+    with ExitStack() as outputs, _serving(request) as slot:
+        loaded = slot.current
         sinks = [outputs.enter_context(sink) for sink in _sinks(request, source, stop)]
         with _interruptible(source, stop), progress(source) as on_progress:
             outcome = run(source, slot, sinks, every=every, stop=stop, on_progress=on_progress)
@@ -65,10 +70,31 @@ def infer_source(request: Request) -> dict[str, Any]:
     return as_object(outcome, loaded, written)
 
 
-def _loaded(request: Request) -> LoadedModel:
-    if request.model is None:
-        raise PermanentError("model_missing", "no model is named", hint="name one with --model FILE")
-    file = read_model_file(request.model, request.fleet_key)
+@contextmanager
+def _serving(request: Request) -> Iterator[ModelSlot]:
+    """The slot with the model that is meant: a file's, or the newest release, which may change on the way."""
+    if request.model is not None:
+        with ModelSlot(_loaded(request, request.model)) as slot:
+            yield slot
+        return
+    settings = InferencerSettings.load(request.home, "inferencer").model_copy(
+        update={
+            "confidence": request.confidence,
+            "runtime": request.runtime,
+            "precision": request.precision,
+            "threads": request.threads,
+        }
+    )
+    # Releases are followed by an event loop in a thread of its own: this thread belongs to the frames.
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving_latest(request.home, settings)) as slot,
+    ):
+        yield slot
+
+
+def _loaded(request: Request, path: Path) -> LoadedModel:
+    file = read_model_file(path, request.fleet_key)
     model = load(
         file.content,
         runtime=request.runtime,

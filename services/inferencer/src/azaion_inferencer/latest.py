@@ -24,14 +24,25 @@ async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncItera
         PermanentError: ``home_missing``, ``no_release``, and what fetching or opening the release raises.
     """
     if not log_path(home).exists():
-        raise PermanentError("home_missing", f"{home} holds no event log", hint="name the right folder with --home")
+        raise PermanentError(
+            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
+        )
     async with open_embedded(home) as platform, open_device(platform, settings) as device:
         found = await first_model(device.download, device.load)
         if found is None:
-            raise PermanentError("no_release", "no model was published yet", hint="publish one, or name a file with --model")
+            raise PermanentError(
+                "no_release", "no model was published yet", hint="publish one, or name a file with --model"
+            )
         release, loaded = found
         with ModelSlot(loaded) as slot:
-            keeping = keep_current(device.feed.follow(), device.download, slot, device.load, release.release, _quietly)
+            keeping = keep_current(
+                device.feed.follow(),
+                device.download,
+                slot,
+                device.load,
+                serving=release.release,
+                report=_quietly,
+            )
             keeper = asyncio.create_task(keeping)
             try:
                 yield slot

@@ -7,8 +7,12 @@ from prometheus_client import Gauge
 from azaion_inferencer.pipeline import Outcome
 
 FRAMES = Gauge("azaion_inferencer_frames", "Frames of the current source, by what became of them", ["fate"])
-WITH_DETECTIONS = Gauge("azaion_inferencer_frames_with_detections", "Frames of the current source with a detection")
-RUNTIME_SECONDS = Gauge("azaion_inferencer_runtime_seconds", "Time spent inside the model on the current source")
+WITH_DETECTIONS = Gauge(
+    "azaion_inferencer_frames_with_detections", "Frames of the current source with a detection"
+)
+RUNTIME_SECONDS = Gauge(
+    "azaion_inferencer_runtime_seconds", "Time spent inside the model on the current source"
+)
 
 
 def show(outcome: Outcome) -> None:

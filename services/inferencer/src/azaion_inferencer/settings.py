@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.detection.runtimes import Precision, RuntimeName
+from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.runtime.settings import ServiceSettings
 
 

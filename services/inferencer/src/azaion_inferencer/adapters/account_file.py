@@ -22,7 +22,9 @@ def read_account(path: Path) -> Account:
         return Account(str(fields["email"]), SecretStr(str(fields["password"])))
     except FileNotFoundError:
         raise PermanentError(
-            "account_missing", f"no credentials at {path}", hint="start the API once on this home, or copy its file"
+            "account_missing",
+            f"no credentials at {path}",
+            hint="start the API once on this home, or copy its file",
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise PermanentError("account_invalid", f"{path} holds no e-mail and password") from error
