@@ -43,10 +43,11 @@ async def run(platform: Platform) -> None:
             recipe=recipe,
             seed=settings.seed,
         )
-        await _serve(platform, ledger, batches, prepare_concurrency=2 * settings.workers)
+        await serve(platform, ledger, batches, prepare_concurrency=2 * settings.workers)
 
 
-async def _serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare_concurrency: int) -> None:
+async def serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare_concurrency: int) -> None:
+    """Consume, reconcile and keep the view, until the platform is stopped."""
     keeper = ViewKeeper(ledger, FolderView(platform.home / "data-processed", platform.blobs))
     consumer = Consumer(
         log=platform.log,

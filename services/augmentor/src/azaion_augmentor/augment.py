@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from azaion_augmentor import geometry
 from azaion_augmentor.geometry import Boxes
 from azaion_augmentor.recipe import Recipe
-from azaion_augmentor.transforms import AffineMatrix, Generators, Matrix, Picture, pixel_transforms
+from azaion_augmentor.transforms import AffineMatrix, Canvas, Generators, Matrix, Picture, pixel_transforms
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,21 +34,21 @@ class Augmenter:
         self._affine = AffineMatrix(recipe.geometry.affine)
         self._pixels = pixel_transforms(recipe)
 
-    def draw(self, picture: Picture, boxes: Boxes, *, picture_sha256: str, seed: int, index: int) -> Drawn:
-        """Variant ``index`` (from 1) of ``picture``; the boxes do not influence how the picture looks.
+    def draw(self, canvas: Canvas, boxes: Boxes, *, picture_sha256: str, seed: int, index: int) -> Drawn:
+        """Variant ``index`` (from 1) of a picture; the boxes do not influence how the picture looks.
 
         Args:
-            picture: (height, width, 3), red first; left as it is.
+            canvas: the picture, (height, width, 4), red first; left as it is.
             boxes: (n, 4) ``cx cy w h``, relative to the picture.
             picture_sha256: identity of the stored picture.
             seed: the user's, for another set of variants.
             index: which variant.
         """
         random_generators = generators(picture_sha256, self._digest, seed, index)
-        size = (picture.shape[0], picture.shape[1])
+        size = (canvas.shape[0], canvas.shape[1])
         matrix = self._matrix(size, random_generators)
         moved, kept = geometry.clip(geometry.move(boxes, matrix, size), self._recipe.boxes)
-        return Drawn(self._repaint(geometry.warp(picture, matrix), random_generators), moved, kept)
+        return Drawn(self._repaint(geometry.warp(canvas, matrix), random_generators), moved, kept)
 
     def _matrix(self, size: tuple[int, int], random_generators: Generators) -> Matrix:
         flipped = random_generators[1].random() < self._recipe.geometry.horizontal_flip_p

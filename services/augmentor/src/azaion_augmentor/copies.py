@@ -13,7 +13,7 @@ from azaion_augmentor.geometry import Boxes
 from azaion_augmentor.pictures import decode, encode_jpeg
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Made, Task
-from azaion_augmentor.transforms import Picture
+from azaion_augmentor.transforms import Canvas
 from azaion_common.errors import PermanentError
 
 
@@ -25,8 +25,8 @@ def multiply(task: Task) -> tuple[Made, ...]:
     """
     recipe, augmenter = tools(task.recipe_json)
     try:
-        picture = decode(task.image, longer_side=task.longer_side, max_size=recipe.output.max_size)
-        return tuple(_made(task, recipe, augmenter, picture))
+        canvas = decode(task.image, longer_side=task.longer_side, max_size=recipe.output.max_size)
+        return tuple(_made(task, recipe, augmenter, canvas))
     except MemoryError:
         raise _too_large(task) from None
     except cv2.error as error:
@@ -46,15 +46,13 @@ def tools(recipe_json: str) -> tuple[Recipe, Augmenter]:
     return recipe, Augmenter(recipe)
 
 
-def _made(task: Task, recipe: Recipe, augmenter: Augmenter, picture: Picture) -> Iterator[Made]:
+def _made(task: Task, recipe: Recipe, augmenter: Augmenter, canvas: Canvas) -> Iterator[Made]:
     boxes = np.array(task.boxes, np.float64).reshape(-1, 4)
     quality = recipe.output.jpeg_quality
     as_it_is = task.usable and task.longer_side <= recipe.output.max_size
-    yield Made(None if as_it_is else encode_jpeg(picture, quality), _labels(task.slots, boxes), len(boxes))
+    yield Made(None if as_it_is else encode_jpeg(canvas, quality), _labels(task.slots, boxes), len(boxes))
     for index in range(1, recipe.variants + 1):
-        drawn = augmenter.draw(
-            picture, boxes, picture_sha256=task.picture_sha256, seed=task.seed, index=index
-        )
+        drawn = augmenter.draw(canvas, boxes, picture_sha256=task.picture_sha256, seed=task.seed, index=index)
         slots = [task.slots[number] for number in drawn.kept]
         yield Made(encode_jpeg(drawn.picture, quality), _labels(slots, drawn.boxes), len(slots))
 

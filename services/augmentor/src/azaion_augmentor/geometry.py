@@ -6,12 +6,14 @@ pixels that it covers move by the same matrix. Boxes are float64 (n, 4) ``cx cy 
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from azaion_augmentor.recipe import BoxRule
-from azaion_augmentor.transforms import Matrix, Picture
+from azaion_augmentor.transforms import Canvas, Matrix, Picture
 
 Boxes = NDArray[np.float64]
 
@@ -23,18 +25,19 @@ def flip(width: int) -> Matrix:
     return np.array([(-1.0, 0.0, width), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
 
 
-def warp(picture: Picture, matrix: Matrix) -> Picture:
+def warp(canvas: Canvas, matrix: Matrix) -> Picture:
     """The picture moved by ``matrix``, of the same size, black where nothing came from."""
-    height, width = picture.shape[:2]
+    return cv2.cvtColor(_warp(canvas, matrix), cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
+
+
+def _warp(canvas: Canvas, matrix: Matrix) -> NDArray[Any]:
+    height, width = canvas.shape[:2]
     if np.array_equal(matrix, np.eye(3)):
-        return picture
+        return canvas
     if np.array_equal(matrix, flip(width)):
-        return cv2.flip(picture, 1).astype(np.uint8, copy=False)
-    # OpenCV warps four channels twice as fast as three, and its coordinates are the centres of pixels.
-    to_centre, to_corner = _shift(0.5), _shift(-0.5)
-    centred = (to_corner @ matrix @ to_centre)[:2]
-    moved = cv2.warpAffine(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), centred, (width, height))
-    return cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
+        return cv2.flip(canvas, 1)
+    centred = _shift(-0.5) @ matrix @ _shift(0.5)  # OpenCV's coordinates are the centres of pixels
+    return cv2.warpAffine(canvas, centred[:2], (width, height))
 
 
 def move(boxes: Boxes, matrix: Matrix, size: tuple[int, int]) -> Boxes:
