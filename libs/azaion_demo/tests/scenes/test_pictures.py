@@ -4,14 +4,18 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
 
+from azaion_common.annotations.names import recording_of
+from azaion_common.annotations.publish import prepare_import
+from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
-from azaion_demo.scenes import CLASS_NAMES, generate_pictures
+from azaion_demo.scenes import generate_pictures
 from azaion_demo.scenes.pen import Pixels
 
 SIZE = (192, 256)
@@ -24,6 +28,11 @@ class Killed(BaseException):
 def digest(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads((folder / "scenes.json").read_text())["pictures"]
+    return records
 
 
 def read(path: Path) -> Pixels:
@@ -52,8 +61,9 @@ def test_the_folder_has_the_yolo_layout(folder: Path) -> None:
     assert [path.stem for path in images] == [path.stem for path in labels]
     assert len(images) == 7
     assert {read(path).shape for path in images} == {(*SIZE, 3)}
-    assert (folder / "classes.txt").read_text().split() == list(CLASS_NAMES)
-    assert yaml.safe_load((folder / "data.yaml").read_text())["names"] == dict(enumerate(CLASS_NAMES))
+    names = Catalogue.default().slot_names()
+    assert tuple((folder / "classes.txt").read_text().splitlines()) == names
+    assert yaml.safe_load((folder / "data.yaml").read_text())["names"] == dict(enumerate(names))
 
 
 def test_labels_are_normalised_and_inside(folder: Path) -> None:
@@ -63,7 +73,7 @@ def test_labels_are_normalised_and_inside(folder: Path) -> None:
     assert lines
     for class_id, *numbers in lines:
         x, y, width, height = map(float, numbers)
-        assert int(class_id) in range(len(CLASS_NAMES))
+        assert Catalogue.default().decode(int(class_id))[0] in {0, 1, 2}
         assert width > 0
         assert height > 0
         assert -1e-6 <= x - width / 2 < x + width / 2 <= 1 + 1e-6
@@ -72,12 +82,35 @@ def test_labels_are_normalised_and_inside(folder: Path) -> None:
 
 def test_pictures_of_a_place_are_known_as_one_recording(folder: Path) -> None:
     """The manifest tells location, condition and time, so that a split can keep recordings together."""
-    pictures = json.loads((folder / "scenes.json").read_text())["pictures"]
+    pictures = _records(folder)
 
     assert [entry["location"] for entry in pictures] == [0, 0, 0, 1, 1, 1, 2]
     assert [entry["time_s"] for entry in pictures][:3] == [0, 2, 4]
     for location in range(3):
         assert len({entry["condition"] for entry in pictures if entry["location"] == location}) == 1
+
+
+def test_names_tell_an_import_the_place_and_the_time(folder: Path) -> None:
+    """What reads file names finds one recording per place, its pictures a frame apart."""
+    names = sorted(path.stem for path in (folder / "images").iterdir())
+
+    assert [recording_of(name) for name in names[:4]] == [
+        ("place-0000", 0),
+        ("place-0000", 1),
+        ("place-0000", 2),
+        ("place-0001", 0),
+    ]
+
+
+def test_an_import_brings_the_condition_of_every_box(folder: Path) -> None:
+    """Labels carry slots, so a vehicle in winter arrives as one in winter."""
+    plan = prepare_import(folder, Catalogue.default()).plan
+    winter = {record["name"] for record in _records(folder) if record["condition"] == "Wint"}
+
+    assert not plan.quarantined
+    for message in plan.messages:
+        assert all(name.endswith(" (Wint)") == (message.name in winter) for name in message.boxes)
+    assert any(name.endswith(" (Wint)") for message in plan.messages for name in message.boxes)
 
 
 def test_pictures_of_a_place_look_alike(folder: Path) -> None:

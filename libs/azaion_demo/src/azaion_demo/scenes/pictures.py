@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors, write_file
 from azaion_demo.scenes.camera import Camera
@@ -24,13 +26,12 @@ from azaion_demo.scenes.layout import Theme
 from azaion_demo.scenes.pen import Pixels
 from azaion_demo.scenes.render import Box, Picture, render
 from azaion_demo.scenes.scene import Scene, view_diagonal_m
-from azaion_demo.scenes.vehicles import CLASS_NAMES
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there will be."""
 
 PICTURES_PER_LOCATION = 3
-_GENERATION = 1  # to be raised when the same seed would give other pictures
+_GENERATION = 2  # to be raised when the same seed would give other pictures
 _MANIFEST = "scenes.json"
 _CONDITIONS = ("Norm", "Wint", "Norm", "Night")
 _THEMES = (Theme.SUBURB, Theme.CAR_PARK, Theme.COUNTRY, Theme.DEPOT, Theme.TOWN)
@@ -88,7 +89,8 @@ def generate_pictures(
     """Make ``count`` pictures of ``size`` (height, width) in ``directory``, or find them there from an earlier call.
 
     Writes ``images/NAME.jpg``, ``labels/NAME.txt`` (YOLO, one line per vehicle), ``classes.txt``, ``data.yaml`` and
-    ``scenes.json``. Equal arguments give equal pixels.
+    ``scenes.json``. Classes are the slots of the default catalogue, so that labels tell the condition as well: a car
+    in winter is ``car (Wint)``. Equal arguments give equal pixels.
 
     Raises:
         PermanentError: ``scenes_folder_taken`` if the folder holds something else, ``scenes_invalid`` for a count
@@ -151,7 +153,7 @@ def _fill(work: Path, manifest: Manifest, progress: Progress | None) -> None:
     for done, _ in enumerate(_missing_drawn(work, manifest), start=1):
         if progress:
             progress(done, len(manifest.pictures))
-    write_file(work / "classes.txt", "".join(f"{name}\n" for name in CLASS_NAMES).encode())
+    write_file(work / "classes.txt", "".join(f"{name}\n" for name in _catalogue().slot_names()).encode())
     write_file(work / "data.yaml", _data_yaml())
     write_file(work / _MANIFEST, manifest.model_dump_json(indent=1).encode())
 
@@ -197,14 +199,20 @@ def _camera(scene: Scene, manifest: Manifest, record: PictureRecord) -> Camera:
 def _save(picture: Picture, target: LabelledPicture) -> None:
     """Labels first: a picture that is there has its labels."""
     height, width = picture.image.shape[:2]
-    lines = "".join(_yolo_line(box, width, height) for box in picture.boxes)
-    write_file(target.labels, lines.encode())
+    slots = [_catalogue().slot(box.class_id, target.condition) for box in picture.boxes]
+    lines = (_yolo_line(slot, box, width, height) for slot, box in zip(slots, picture.boxes, strict=True))
+    write_file(target.labels, "".join(lines).encode())
     write_file(target.image, _jpeg(picture.image))
 
 
-def _yolo_line(box: Box, width: int, height: int) -> str:
+@cache
+def _catalogue() -> Catalogue:
+    return Catalogue.default()
+
+
+def _yolo_line(slot: int, box: Box, width: int, height: int) -> str:
     centre_x, centre_y = (box.x1 + box.x2) / 2 / width, (box.y1 + box.y2) / 2 / height
-    return f"{box.class_id} {centre_x:.6f} {centre_y:.6f} {(box.x2 - box.x1) / width:.6f} {(box.y2 - box.y1) / height:.6f}\n"
+    return f"{slot} {centre_x:.6f} {centre_y:.6f} {(box.x2 - box.x1) / width:.6f} {(box.y2 - box.y1) / height:.6f}\n"
 
 
 def _jpeg(image: Pixels) -> bytes:
@@ -213,7 +221,7 @@ def _jpeg(image: Pixels) -> bytes:
 
 
 def _data_yaml() -> bytes:
-    names = dict(enumerate(CLASS_NAMES))
+    names = dict(enumerate(_catalogue().slot_names()))
     document = {"path": ".", "train": "images", "val": "images", "names": names}
     return yaml.safe_dump(document, sort_keys=False).encode()
 
