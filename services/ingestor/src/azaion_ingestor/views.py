@@ -28,7 +28,6 @@ from azaion_ingestor.refusals import CORRUPTED, salvage_body
 
 _BATCH = 200
 _AT_ONCE = 4
-_TEXT = "text/plain"
 
 _log = structlog.get_logger(__name__)
 
@@ -107,12 +106,11 @@ class ViewKeeper:
         if picture.revision > 1:
             # The picture may have become a PNG that was a JPEG: no second file may stay under its name.
             await self._views[view].hide(name)
-        labels = await self._blobs.put(yolo_text(picture.boxes, self._catalogue).encode(), _TEXT)
-        return await self._views[view].show(
+        return await self._views[view].show_text(
             name,
             image_sha256=picture.content.image.sha256,
             media_type=picture.content.image.media_type,
-            labels_sha256=labels.sha256,
+            labels=yolo_text(picture.boxes, self._catalogue),
         )
 
     async def _update_corrupted(self, name: str) -> None:
@@ -121,9 +119,8 @@ class ViewKeeper:
             return await self._views[CORRUPTED].hide(name)
         found = salvage_body(await self._blobs.get(raw_sha256), name)
         image = await self._blobs.put(found.image, found.media_type)
-        labels = await self._blobs.put(found.labels.encode(), _TEXT)
-        return await self._views[CORRUPTED].show(
-            name, image_sha256=image.sha256, media_type=found.media_type, labels_sha256=labels.sha256
+        return await self._views[CORRUPTED].show_text(
+            name, image_sha256=image.sha256, media_type=found.media_type, labels=found.labels
         )
 
 

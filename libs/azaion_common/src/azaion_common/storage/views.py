@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from uuid import uuid4
 
 from azaion_common.errors import PermanentError
 from azaion_common.storage import BlobStore
+from azaion_common.storage.durable import storage_errors
 
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "text/plain": ".txt"}
 
@@ -42,6 +44,13 @@ class FolderView:
         await self._blobs.fetch(image_sha256, image)
         await self._blobs.fetch(labels_sha256, labels)
 
+    async def show_text(self, name: str, *, image_sha256: str, media_type: str, labels: str) -> None:
+        """As ``show``, for labels that lie in a ledger and not in the store: a small file is written, not linked."""
+        image = self._image(name, media_type)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        await self._blobs.fetch(image_sha256, image)
+        await asyncio.to_thread(_write_text, self._labels(name), labels)
+
     async def hide(self, name: str) -> None:
         """Remove the pair; what is not there is fine."""
         await asyncio.to_thread(self._hide, name)
@@ -60,3 +69,15 @@ class FolderView:
 
     def _labels(self, name: str) -> Path:
         return self._root / "labels" / f"{name}.txt"
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Whole or absent after a kill; not fsynced, because a view can be made again."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    with storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
