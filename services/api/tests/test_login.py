@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
@@ -43,23 +44,25 @@ async def test_a_wrong_password_and_an_unknown_account_get_the_same_answer(api: 
 
 async def test_an_unknown_account_costs_a_hash_as_well(api: Any) -> None:
     """The time of an answer does not tell whether the account exists: a password is verified either way."""
-    counted = CountingHasher(time_cost=1, memory_cost=64, parallelism=1)
-    api.services.accounts.hasher = counted
+    noting = NotingHasher(time_cost=1, memory_cost=64, parallelism=1)
+    api.services.accounts.hasher = noting
 
     await api.login("nobody@example.org", "wrong")
     await api.login("admin@example.org", "wrong")
 
-    assert counted.verified == 2
+    assert noting.verified == ["$argon2id$v=19$m=64,t=1,p=1"] * 2
 
 
-class CountingHasher(PasswordHasher):
-    """Counts how often a password was verified."""
+class NotingHasher(PasswordHasher):
+    """Notes the cost of each verification."""
 
-    verified = 0
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self.verified: list[str] = []
 
-    def verify(self, *args: Any, **kwargs: Any) -> Any:
-        self.verified += 1
-        return super().verify(*args, **kwargs)
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002 - argon2's name
+        self.verified.append(str(hash).rsplit("$", 2)[0])
+        return super().verify(hash, password)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,13 @@ async def test_guessing_at_many_accounts_from_one_address_is_slowed_down(api: An
     answers = [await api.login(f"user{i}@example.org", "wrong") for i in range(21)]
 
     assert [a.status_code for a in answers] == [401] * 20 + [429]
+
+
+async def test_many_guesses_at_once_cannot_slip_through_together(api: Any) -> None:
+    """An attempt counts before its password is checked: of twenty at the same moment five are looked at."""
+    answers = await asyncio.gather(*(api.login("admin@example.org", f"guess {i}") for i in range(20)))
+
+    assert sorted(a.status_code for a in answers) == [401] * 5 + [429] * 15
 
 
 async def test_the_right_password_is_never_slowed_down(api: Any) -> None:

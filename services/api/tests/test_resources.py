@@ -143,10 +143,19 @@ async def test_a_hostile_folder_is_refused(api: Any, folder: str) -> None:
 
 async def test_an_upload_beyond_the_limit_is_refused(api: Any) -> None:
     """An announced length beyond the limit is refused before any of it is read."""
-    answer = await api.upload("models", "big", b"x" * 200_000)
+    was_read = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal was_read
+        was_read = True
+        yield b"x"
+
+    headers = api.bearer(Role.SERVICE) | {"content-length": "200000"}
+    answer = await api.client.post("/resources/models", content=body(), headers=headers)
 
     assert answer.status_code == 413
     assert answer.json()["code"] == "body_too_large"
+    assert not was_read
 
 
 async def test_an_upload_that_does_not_say_its_length_is_cut_off(api: Any) -> None:
