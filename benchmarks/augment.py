@@ -15,10 +15,12 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
+from itertools import product
 from multiprocessing import get_context
 from typing import Any
 
@@ -134,56 +136,66 @@ def _scene(size: tuple[int, int], generator: np.random.Generator) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Medians over rounds, per picture: what the clock says, and what the processors did."""
-
-    wall_s: dict[str, float]
-    processor_s: dict[str, float]
+Seconds = dict[str, list[float]]
+"""Per contender: seconds per picture, one value a round."""
 
 
-def measure(work: list[Task], workers: int, rounds: int) -> Cost:
-    """The cost of each contender with ``workers`` processes; every round draws other variants."""
-    wall: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    busy: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), worker.start, (os.getpid(), MEMORY_BYTES)
-    ) as pool:
-        for turn in range(rounds + 1):
-            drawn = [replace(task, seed=turn) for task in work]
-            for name in CONTENDERS:
-                started = time.perf_counter()
-                processor = sum(pool.map(processor_s, [name] * len(drawn), drawn))
-                if turn:  # the first round warms up
-                    wall[name].append((time.perf_counter() - started) / len(work))
-                    busy[name].append(processor / len(work))
-    return Cost(_medians(wall), _medians(busy))
+class Workers:
+    """A pool of processes, and what each contender took in it."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+        self.wall: Seconds = {name: [] for name in CONTENDERS}
+        self.processor: Seconds = {name: [] for name in CONTENDERS}
+
+    def run(self, name: str, work: list[Task]) -> None:
+        started = time.perf_counter()
+        busy_s = sum(self._pool.map(processor_s, [name] * len(work), work))
+        self.wall[name].append((time.perf_counter() - started) / len(work))
+        self.processor[name].append(busy_s / len(work))
 
 
-def _medians(values: dict[str, list[float]]) -> dict[str, float]:
-    return {name: statistics.median(each) for name, each in values.items()}
+@contextmanager
+def workers(count: int) -> Iterator[Workers]:
+    """``count`` processes that live under the same limits as the service's."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(count, context, worker.start, (os.getpid(), MEMORY_BYTES)) as pool:
+        measured = Workers(pool)
+        warm = tasks((320, 200), 2 * count)
+        for name in CONTENDERS:
+            measured.run(name, warm)
+        yield Workers(pool)
 
 
 def compare(size: tuple[int, int], pictures: int, rounds: int) -> dict[str, Any]:
-    """All figures for one size of pictures."""
+    """All figures for one size of pictures; every round draws other variants."""
     work = tasks(size, pictures)
-    one, two = (measure(work, workers, rounds) for workers in (1, 2))
+    with workers(1) as one, workers(2) as two:
+        for turn in range(rounds):
+            drawn = [replace(task, seed=turn) for task in work]
+            for name, pool in product(CONTENDERS, (one, two)):
+                pool.run(name, drawn)
     return {
         "kilobytes_per_picture": round(statistics.mean(len(task.image) for task in work) / 1000),
-        "ms_one_worker": _milliseconds(one.wall_s),
-        "ms_two_workers": _milliseconds(two.wall_s),
-        "ms_processor": _milliseconds(one.processor_s),
-        "speedup_one_worker": round(one.wall_s["plain"] / one.wall_s["ours"], 2),
-        "speedup_two_workers": round(two.wall_s["plain"] / two.wall_s["ours"], 2),
-        "speedup_processor": round(one.processor_s["plain"] / one.processor_s["ours"], 2),
-        "speedup_over_shrunk": round(one.wall_s["shrunk"] / one.wall_s["ours"], 2),
-        "two_workers_over_one": round(one.wall_s["ours"] / two.wall_s["ours"], 2),
-        "plain_two_workers_over_one": round(one.wall_s["plain"] / two.wall_s["plain"], 2),
+        "ms_one_worker": _milliseconds(one.wall),
+        "ms_two_workers": _milliseconds(two.wall),
+        "ms_processor": _milliseconds(one.processor),
+        "speedup_one_worker": _ratio(one.wall["plain"], one.wall["ours"]),
+        "speedup_two_workers": _ratio(two.wall["plain"], two.wall["ours"]),
+        "speedup_processor": _ratio(one.processor["plain"], one.processor["ours"]),
+        "speedup_over_shrunk": _ratio(one.wall["shrunk"], one.wall["ours"]),
+        "two_workers_over_one": _ratio(one.wall["ours"], two.wall["ours"]),
+        "plain_two_workers_over_one": _ratio(one.wall["plain"], two.wall["plain"]),
     }
 
 
-def _milliseconds(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(1000 * value, 1) for name, value in values.items()}
+def _ratio(slower: list[float], faster: list[float]) -> float:
+    """The median of the rounds' ratios: both sides of each met the same state of the machine."""
+    return round(statistics.median(a / b for a, b in zip(slower, faster, strict=True)), 2)
+
+
+def _milliseconds(values: Seconds) -> dict[str, float]:
+    return {name: round(1000 * statistics.median(each), 1) for name, each in values.items()}
 
 
 def main() -> None:
