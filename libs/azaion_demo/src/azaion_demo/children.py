@@ -8,15 +8,17 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.discovery import service_names
 
 STOP_S = 25.0
+
+Result = TypeVar("Result")
 _SERVICES_OF_THE_LOOP = {"api", "ingestor", "augmentor", "trainer", "exporter", "publisher"}
 
 
@@ -42,21 +44,36 @@ async def services_running(home: Path) -> AsyncIterator[Process]:
         await _stop(process)
 
 
-async def died(process: Process, home: Path) -> None:
-    """Waits for the services to end, which they should not.
+async def unless_dead(process: Process, home: Path, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``, which needs ``process``.
 
     Raises:
-        PermanentError: ``services_ended`` with the last line of their log.
+        PermanentError: ``services_ended`` with the last line of their log, when the process ends before.
     """
-    code = await process.wait()
-    lines = await asyncio.to_thread((home / "logs" / "up.log").read_text)
-    last = lines.strip().splitlines()[-1] if lines.strip() else "no output"
-    raise PermanentError(
-        "services_ended", f"the services ended with {code}: {last}", hint=f"see {home / 'logs/up.log'}"
+    working = asyncio.create_task(work)
+    ending = asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _ended(home, ending.result())
+        return working.result()
+    finally:
+        for task in (working, ending):
+            task.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)
+
+
+def _ended(home: Path, code: int) -> PermanentError:
+    log = home / "logs" / "up.log"
+    lines = log.read_text().strip().splitlines()
+    return PermanentError(
+        "services_ended",
+        f"the services ended with {code}: {lines[-1] if lines else 'no output'}",
+        hint=f"see {log}",
     )
 
 
-async def infer(arguments: list[str], on_line: Callable[[str], None]) -> dict[str, Any]:
+async def infer(arguments: list[str]) -> dict[str, Any]:
     """``azaion infer`` with ``arguments``; its last stdout line is the summary.
 
     Raises:
@@ -66,9 +83,7 @@ async def infer(arguments: list[str], on_line: Callable[[str], None]) -> dict[st
         "infer", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        stdout, stderr = await asyncio.gather(
-            _lines(process.stdout, lambda _line: None), _lines(process.stderr, on_line)
-        )
+        stdout, stderr = await asyncio.gather(_lines(process.stdout), _lines(process.stderr))
         code = await process.wait()
     finally:
         await _stop(process)
@@ -78,12 +93,9 @@ async def infer(arguments: list[str], on_line: Callable[[str], None]) -> dict[st
     return summary
 
 
-async def _lines(stream: asyncio.StreamReader | None, on_line: Callable[[str], None]) -> list[str]:
-    found = []
-    while stream is not None and (raw := await stream.readline()):
-        found.append(raw.decode(errors="replace").rstrip())
-        on_line(found[-1])
-    return [line for line in found if line]
+async def _lines(stream: asyncio.StreamReader | None) -> list[str]:
+    text = await stream.read() if stream is not None else b""
+    return [line for line in text.decode(errors="replace").splitlines() if line.strip()]
 
 
 async def _start(*arguments: str, stdout: Any, stderr: Any) -> Process:

@@ -65,49 +65,77 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
     write_settings(
         home, prepared.catalogue, recipe_for(widths, pretrained=inputs.weights is not None), inputs.weights
     )
-    async with SqliteEventLog.open(log_path(home)) as log, SqliteJobQueue.open(queue_path(home)) as jobs:
-        async with children.services_running(home) as services:
-            loop = asyncio.create_task(_loop(home, inputs, material, prepared, log, jobs, stages))
-            death = asyncio.create_task(children.died(services, home))
-            try:
-                await asyncio.wait({loop, death}, return_when=asyncio.FIRST_COMPLETED)
-                if not loop.done():
-                    await death
-                return await loop
-            finally:
-                for task in (loop, death):
-                    task.cancel()
-                await asyncio.gather(loop, death, return_exceptions=True)
+    async with (
+        SqliteEventLog.open(log_path(home)) as log,
+        SqliteJobQueue.open(queue_path(home)) as jobs,
+        children.services_running(home) as services,
+    ):
+        loop = _Loop(home, inputs, material, prepared, log, jobs, stages)
+        return await children.unless_dead(services, home, loop.run())
 
 
-async def _loop(
-    home: Path,
-    inputs: Inputs,
-    material: Material,
-    prepared: PreparedImport,
-    log: EventLog,
-    jobs: JobQueue,
-    stages: Stages,
-) -> Outcome:
-    total = len(prepared.plan.messages)
-    follower = Follower(log, lambda state: show(state, total, stages))
-    async with follower.following() as state, TrainingGauge(home, stages).watching():
-        await send_import(prepared, log)
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """The loop while the services are up."""
+
+    home: Path
+    inputs: Inputs
+    material: Material
+    prepared: PreparedImport
+    log: EventLog
+    jobs: JobQueue
+    stages: Stages
+
+    async def run(self) -> Outcome:
+        total = len(self.prepared.plan.messages)
+        follower = Follower(self.log, lambda state: show(state, total, self.stages))
+        async with follower.following() as state, TrainingGauge(self.home, self.stages).watching():
+            await self._feed(follower, total)
+            await follower.until(lambda state: state.published)
+            inference = await self._infer(state)
+        spans = {stage: span.seconds for stage, span in state.spans.items()}
+        seconds = {stage: round(value, 2) for stage, value in {**self.stages.seconds, **spans}.items()}
+        return Outcome(
+            self.home,
+            self.material,
+            state,
+            inference,
+            self._result("annotated.mp4"),
+            self._result("detections.jsonl"),
+            seconds,
+        )
+
+    async def _feed(self, follower: Follower, total: int) -> None:
+        """Pictures in; once all are stored and multiplied, one training."""
+        await send_import(self.prepared, self.log)
         await follower.until(lambda state: state.settled_pictures >= total)
-        if not state.saved:
-            raise PermanentError(
-                "nothing_usable",
-                f"none of the {total} pictures could be used: {state.quarantined[0].message}",
-            )
+        if not follower.state.saved:
+            first = follower.state.quarantined[0].message
+            raise PermanentError("nothing_usable", f"none of the {total} pictures could be used: {first}")
         await follower.until(lambda state: state.saved.keys() <= state.augmented.keys())
-        await jobs.put("trainings", f"demo-{inputs.digest[:16]}", json.dumps({"overrides": {}}))
-        await follower.until(lambda state: state.published)
-        video, detections, inference = await _infer(home, material, state, stages)
-    seconds = {
-        name: round(value, 2)
-        for name, value in {**stages.seconds, **{k: s.seconds for k, s in state.spans.items()}}.items()
-    }
-    return Outcome(home, material, state, inference, video, detections, seconds)
+        await self.jobs.put("trainings", f"demo-{self.inputs.digest[:16]}", json.dumps({"overrides": {}}))
+
+    async def _infer(self, state: LoopState) -> dict[str, Any]:
+        """The newest release on the video, or on the pictures of the test side."""
+        self._result("").mkdir(exist_ok=True)
+        source, every = (
+            (self.material.video, EVERY) if self.material.video else (self._test_pictures(state), 1)
+        )
+        with self.stages.whole("infer"):
+            return await children.infer(
+                [
+                    str(source), "--home", str(self.home), "--every", str(every), "--summary-json",
+                    "--save", str(self._result("annotated.mp4")), "--json-lines", str(self._result("detections.jsonl")),
+                ]
+            )  # fmt: skip
+
+    def _result(self, name: str) -> Path:
+        return self.home / "results" / name
+
+    def _test_pictures(self, state: LoopState) -> Path:
+        if state.dataset is None:
+            raise PermanentError("dataset_missing", "no dataset was formed")
+        return self.home / "datasets" / state.dataset.dataset_id / "images" / "test"
 
 
 def show(state: LoopState, total: int, stages: Stages) -> None:
@@ -124,32 +152,6 @@ def show(state: LoopState, total: int, stages: Stages) -> None:
         stages.update("export", 1, 1, f"parity {parity.matched}/{parity.expected}")
     if state.published is not None:
         stages.update("publish", 1, 1, f"{state.published.package_size_bytes / 1e6:.1f} MB")
-
-
-async def _infer(
-    home: Path, material: Material, state: LoopState, stages: Stages
-) -> tuple[Path, Path, dict[str, Any]]:
-    results = home / "results"
-    results.mkdir(exist_ok=True)
-    detections = results / "detections.jsonl"
-    video = results / "annotated.mp4"
-    source, every = (material.video, EVERY) if material.video else (_test_pictures(home, state), 1)
-    with stages.whole("infer"):
-        summary = await children.infer(
-            [
-                str(source), "--home", str(home), "--every", str(every), "--save", str(video),
-                "--json-lines", str(detections), "--catalogue", str(home / "catalogue.yaml"), "--summary-json",
-            ],
-            lambda _line: None,
-        )  # fmt: skip
-    return video, detections, summary
-
-
-def _test_pictures(home: Path, state: LoopState) -> Path:
-    """The folder of the dataset's test side."""
-    if state.dataset is None:
-        raise PermanentError("dataset_missing", "no dataset was formed")
-    return home / "datasets" / state.dataset.dataset_id / "images" / "test"
 
 
 def _widths(prepared: PreparedImport) -> list[int]:

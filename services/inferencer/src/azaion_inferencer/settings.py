@@ -25,7 +25,7 @@ class InferencerSettings(ServiceSettings):
     runtime: RuntimeName = "auto"
     precision: Precision = "f32"
     threads: int | None = Field(default=None, ge=1)
-    account: Path = Path("secrets/service.json")
+    account: Path = Path("secrets/device.json")
     """Credentials for the API (``email``, ``password``); relative paths start at the home."""
     fleet_key: Path = Path("secrets/fleet.key")
     device: str = "device"

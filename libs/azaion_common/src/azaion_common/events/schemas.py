@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from azaion_common.events import datasets, dead_letters, devices, images, models
 
-STREAMS = {
+STREAMS: dict[str, Any] = {
     images.STREAM: images.ImagesEvent,
     datasets.STREAM: datasets.DatasetsEvent,
     models.STREAM: models.ModelsEvent,
@@ -24,8 +25,8 @@ STREAMS = {
 
 def schema(stream: str) -> str:
     """The JSON schema of everything that may stand on ``stream``, as text."""
-    adapter: TypeAdapter[object] = TypeAdapter(STREAMS[stream])
-    return json.dumps(adapter.json_schema(), indent=2, sort_keys=True) + "\n"
+    schema_of_all = TypeAdapter(STREAMS[stream]).json_schema()
+    return json.dumps(schema_of_all, indent=2, sort_keys=True) + "\n"
 
 
 def write_schemas(folder: Path) -> None:
