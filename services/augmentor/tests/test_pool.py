@@ -2,6 +2,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +120,41 @@ async def test_workers_end_with_their_pool(recipe: Recipe, jpeg: bytes) -> None:
     await _multiply_all(recipe, [jpeg], 2)
 
     assert _children() == set()
+
+
+@pytest.mark.slow
+def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
+    """A service that is killed leaves no processes behind."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import asyncio, os, pathlib\n"
+        "from azaion_augmentor.adapters.pool import WorkerPool\n"
+        "from azaion_augmentor.recipe import Recipe\n"
+        "async def main():\n"
+        "    async with WorkerPool.open(Recipe.load(), workers=1, memory_bytes=1 << 29, timeout_s=60):\n"
+        "        print(pathlib.Path(f'/proc/self/task/{os.getpid()}/children').read_text(), flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    asyncio.run(main())\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(workers) >= 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_the_parent_stays_light() -> None:
+    """Naming the service loads neither OpenCV nor albumentations: only its workers need them."""
+    script = (
+        "import sys, azaion_augmentor.app\n"
+        "sys.exit(' '.join({'cv2', 'albumentations', 'scipy'} & set(sys.modules)) or 0)"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True)

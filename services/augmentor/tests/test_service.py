@@ -96,7 +96,7 @@ class Bench:
         await self._until(files, lambda both: both == (set(expected), set(expected)))
 
     async def _until(self, look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not enough(found := await look()):  # noqa: ASYNC110 - what is awaited is outside this process
                 await asyncio.sleep(0.02)
         return found
