@@ -37,7 +37,7 @@ class Inline:
 
 
 class Bench:
-    """A platform with helpers to write events and to wait for what comes of them."""
+    """A platform on which events are written, and what comes of them is awaited."""
 
     def __init__(self, opened: Platform) -> None:
         self.platform = opened
