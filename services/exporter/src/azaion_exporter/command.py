@@ -108,7 +108,7 @@ async def find_trained(log: EventLog, wanted: str) -> ModelTrained:
         raise PermanentError(
             "model_missing",
             f"no trained model {wanted!r} is known here",
-            hint="azaion models list shows them",
+            hint="'latest' means the newest one",
         )
     return found
 
