@@ -137,7 +137,7 @@ def test_another_fleet_cannot_open(run: Run, sealed: tuple[Path, Path], tmp_path
         (("seal", "nothing", "new.mpkg", "--key", "fleet.key", "--release", "r"), "source_unreadable"),
         (
             ("seal", "model.onnx", "no/new.mpkg", "--key", "fleet.key", "--release", "r"),
-            "package_write_failed",
+            "folder_missing",
         ),
         (
             ("seal", "model.onnx", "new.mpkg", "--key", "fleet.key", "--release", "é"),

@@ -144,10 +144,10 @@ def test_a_full_disk_is_a_transient_error(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(TransientError, match="No space left") as refusal:
+    with pytest.raises(TransientError, match="no space left") as refusal:
         seal_package(b"model", destination, meta=META, cek=new_content_key())
 
-    assert refusal.value.code == "package_write_failed"
+    assert refusal.value.code == "disk_full"
     assert destination.read_bytes() == b"the package before"
     assert list(tmp_path.iterdir()) == [destination]
 

@@ -66,7 +66,7 @@ def seal(
 
     Raises:
         PermanentError: ``plaintext_changed`` when the artefact does not have the SHA-256 that was announced.
-        TransientError: ``package_write_failed``.
+        AzaionError: as ``storage.durable.replacing``.
     """
     cek, package = new_content_key(), folder / "package"
     try:

@@ -39,6 +39,6 @@ def run(service: Annotated[str, typer.Argument(help="Name of the service.")], ho
 
 def _serve(names: list[str], home: Path) -> None:
     services = [load_service(name) for name in names]
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds secrets
     configure_logging(PlatformSettings.load(home, "platform").log_level)
     asyncio.run(run_services(services, home))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
@@ -23,7 +24,9 @@ from azaion_common.ledger.handler import Effect
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.stopping import unless_stopped
 
-MAX_TRANSIENT_FAILURES = 8
+MAX_CRASHES = 8
+CRASHED = "toolchain_crashed"
+"""An outage is waited out however long it lasts; a program that keeps crashing on a job is given up."""
 MAX_ATTEMPTS = 200
 Finish = Callable[[Connection], Iterable[Effect]]
 """Runs in the transaction that ends the job: writes the service's own tables, returns what to publish."""
@@ -55,7 +58,7 @@ class JobWorker:
         self._failed = failed
         self._lease_s = lease_s
         self._worker = ledger.service
-        self._failures: dict[str, int] = {}
+        self._crashes: Counter[str] = Counter()
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -115,8 +118,8 @@ class JobWorker:
         return lambda connection: self._failed(connection, job, error)
 
     async def _postpone(self, job: Job, error: TransientError, started: float) -> None:
-        failures = self._failures[job.job_id] = self._failures.get(job.job_id, 0) + 1
-        if failures >= MAX_TRANSIENT_FAILURES:
+        self._crashes[job.job_id] += error.code == CRASHED
+        if self._crashes[job.job_id] >= MAX_CRASHES:
             await self._end(job, started, error.code, self._failing(job, error))
             return
         delay_s = self._backoff.next()
@@ -144,7 +147,7 @@ class JobWorker:
 
         await self._ledger.transact(end)
         await self._jobs.complete(job, self._worker)
-        self._failures.pop(job.job_id, None)
+        self._crashes.pop(job.job_id, None)
         metrics.JOBS.labels(self._ledger.service, job.queue, outcome).inc()
         _log.info(
             "job.ended",

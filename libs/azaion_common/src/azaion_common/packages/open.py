@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from azaion_common.errors import PermanentError
-from azaion_common.packages.durable import replacing
 from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import ContentKey, committed_keys
 from azaion_common.packages.memory import PlaintextMemory
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
 from azaion_common.packages.stream import decrypt_stream
+from azaion_common.storage.durable import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def open_package(package: Source, cek: ContentKey) -> OpenedPackage:
 
 def extract_package(package: Source, destination: Path, cek: ContentKey) -> PackageHeader:
     """Open into a file that gets its name only after everything is verified. Raises: as ``open_package``;
-    TransientError ``package_write_failed``.
+    as ``storage.durable.replacing``.
     """
     with opened(package) as file, replacing(destination) as sink:
         return decrypt_package(file, sink, cek)

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from azaion_common.errors import PermanentError
 from azaion_common.packages.digest import sha256_of_rest
-from azaion_common.packages.durable import replacing
 from azaion_common.packages.header import (
     PACKAGE_ID_BYTES,
     RELEASE_SECRET_BYTES,
@@ -21,6 +20,7 @@ from azaion_common.packages.header import (
 from azaion_common.packages.keys import ContentKey, derive_keys
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
 from azaion_common.packages.stream import Entropy, encrypt_stream
+from azaion_common.storage.durable import replacing
 
 
 def seal_package(
@@ -40,7 +40,7 @@ def seal_package(
     Raises:
         PermanentError: ``plaintext_changed`` when the source is not what was (or was said to be) hashed,
             ``package_too_large``, ``package_header_invalid``, ``content_key_invalid``, ``source_unreadable``.
-        TransientError: ``package_write_failed``. In every case the destination is as it was before.
+        AzaionError: as ``storage.durable.replacing``. In every case the destination is as it was before.
     """
     with opened(source) as plaintext, replacing(destination) as sink:
         size_bytes = remaining_size_bytes(plaintext)

@@ -16,13 +16,13 @@ from typing import BinaryIO
 
 from azaion_common.errors import PermanentError
 from azaion_common.packages.digest import sha256_of_rest
-from azaion_common.packages.durable import replacing
 from azaion_common.packages.header import PackageHeader, encode_header
 from azaion_common.packages.inspect import PackageFacts, read_header
 from azaion_common.packages.open import read_sized_header
 from azaion_common.packages.parts import JoinedParts
 from azaion_common.packages.segments import SEGMENT_SIZE_BYTES
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
+from azaion_common.storage.durable import replacing
 
 SMALL_PART_LIMIT_BYTES = 3 << 10
 
@@ -56,7 +56,7 @@ def split_package(package: Source, small: Path, big: Path) -> SplitFacts:
 
     Raises:
         PermanentError: as ``verify_structure``.
-        TransientError: ``package_write_failed``.
+        AzaionError: as ``storage.durable.replacing``.
     """
     with opened(package) as file:
         start = file.tell()
@@ -88,7 +88,7 @@ def joined_parts(small: Source, big: Source, *, expected: SplitFacts | None = No
 def join_package(
     small: Source, big: Source, destination: Path, *, expected: SplitFacts | None = None
 ) -> PackageFacts:
-    """Write the parts as one package. Raises: as ``joined_parts``; TransientError ``package_write_failed``."""
+    """Write the parts as one package. Raises: as ``joined_parts``; as ``storage.durable.replacing``."""
     with joined_parts(small, big, expected=expected) as package, replacing(destination) as sink:
         header = read_header(package)
         package.seek(0)

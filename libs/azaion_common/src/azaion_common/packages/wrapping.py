@@ -13,12 +13,18 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.packages.durable import flush_to_disk, replacing, sync_folder, temporary_beside
+from azaion_common.errors import PermanentError
 from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import CONTENT_KEY_BYTES, ContentKey
 from azaion_common.packages.sources import Source, opened
+from azaion_common.storage.durable import (
+    flush_to_disk,
+    fsync_folder,
+    replacing,
+    storage_errors,
+    temporary_beside,
+)
 
 FLEET_KEY_BYTES = 32
 # The first byte names the scheme, so that a later one can be told apart.
@@ -90,7 +96,7 @@ def unwrap_for(package: Source, wrapper: KeyWrapper, wrapped: bytes) -> bytearra
 
 
 def write_wrapped_key(path: Path, wrapped: bytes) -> None:
-    """Raises: TransientError ``package_write_failed``."""
+    """Raises: as ``storage.durable.replacing``."""
     with replacing(path) as sink:
         sink.write(wrapped)
 
@@ -136,15 +142,11 @@ def load_or_create_fleet_key(path: Path) -> bytes:
 
     Raises:
         PermanentError: ``fleet_key_missing`` or ``fleet_key_invalid`` for a file that is there but is no key.
-        TransientError: ``fleet_key_write_failed``.
+        AzaionError: as ``storage.durable.replacing``.
     """
     if not path.exists():
-        try:
+        with storage_errors(path):
             _create_fleet_key(path)
-        except OSError as error:
-            raise TransientError(
-                "fleet_key_write_failed", f"the key {path} was not written: {error}"
-            ) from error
     return load_fleet_key(path)
 
 
@@ -154,7 +156,7 @@ def _create_fleet_key(path: Path) -> None:
         file.write(os.urandom(FLEET_KEY_BYTES))
         flush_to_disk(file)
         _link_unless_there(temporary, path)
-    sync_folder(path.parent)
+    fsync_folder(path.parent)
 
 
 def _link_unless_there(temporary: Path, path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from azaion_common.errors import AzaionError, PermanentError, TransientError
@@ -34,27 +35,41 @@ def make_folder(folder: Path) -> None:
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace ``path`` by a file that holds ``data``; durable when this returns.
+    """Replace ``path`` by a file that holds ``data``; durable when this returns. Raises as ``replacing``."""
+    with replacing(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file to write; at the end of the block it replaces ``path``, after an error it is gone.
 
     Raises:
         TransientError: ``disk_full``, ``store_unavailable``.
+        PermanentError: ``not_writable``, ``folder_missing``.
     """
-    with storage_errors(path):
-        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-        try:
-            _write_synced(temporary, data, mode)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with storage_errors(path), temporary_beside(path, mode=mode) as (temporary, file):
+        yield file
+        flush_to_disk(file)
+        temporary.replace(path)
         fsync_folder(path.parent)
 
 
-def _write_synced(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+@contextmanager
+def temporary_beside(path: Path, *, mode: int = 0o600) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file in the folder of ``path``; gone after the block unless renamed inside it."""
+    temporary = path.with_name(f".{path.name[:64]}.{uuid4().hex}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield temporary, file
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager
@@ -73,4 +88,6 @@ def storage_error(error: OSError, path: Path) -> AzaionError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermanentError("not_writable", f"no permission to write {path}")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return PermanentError("folder_missing", f"cannot write {path}: its folder does not exist")
     return TransientError("store_unavailable", f"cannot write {path}: {error.strerror or error}")
