@@ -34,6 +34,12 @@ def load(connection: Connection, name: str) -> Picture | None:
     return None if row is None else _picture(row)
 
 
+def load_all(connection: Connection, names: Iterable[str]) -> dict[str, Picture]:
+    """The pictures among ``names`` that are known."""
+    rows = connection.execute(sa.select(PICTURES).where(PICTURES.c.name.in_(set(names))))
+    return {row.name: _picture(row) for row in rows}
+
+
 def store(connection: Connection, before: Picture | None, after: Picture) -> None:
     """Write ``after`` in place of ``before``, and note which folders that concerns."""
     if before is None:
@@ -50,10 +56,12 @@ def refuse(connection: Connection, stream: str, offset: int, view_name: str | No
     )
 
 
-def refused_raw(connection: Connection, view_name: str) -> str | None:
-    """SHA-256 of the newest refused message that is seen under ``view_name``."""
-    query = sa.select(REFUSED.c.raw_sha256).where(REFUSED.c.view_name == view_name)
-    return connection.execute(query.order_by(REFUSED.c.offset.desc()).limit(1)).scalar_one_or_none()
+def refused_raw(connection: Connection, view_names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the newest refused message that is seen under each of ``view_names``."""
+    query = sa.select(REFUSED.c.view_name, REFUSED.c.raw_sha256).where(
+        REFUSED.c.view_name.in_(set(view_names))
+    )
+    return {row.view_name: row.raw_sha256 for row in connection.execute(query.order_by(REFUSED.c.offset))}
 
 
 def names_in(connection: Connection, state: State) -> set[str]:

@@ -7,7 +7,8 @@ leaves at worst a view that is late, and the next start catches up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -22,7 +23,7 @@ from azaion_common.runtime.stopping import unless_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.storage.views import FolderView
 from azaion_ingestor import metrics, records
-from azaion_ingestor.pictures import State
+from azaion_ingestor.pictures import Picture, State
 from azaion_ingestor.records import Due
 from azaion_ingestor.refusals import CORRUPTED, salvage_body
 
@@ -30,6 +31,15 @@ _BATCH = 200
 _AT_ONCE = 4
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is due, and what the ledger says about it, in one consistent state."""
+
+    entries: Sequence[Due]
+    pictures: Mapping[str, Picture]
+    refused: Mapping[str, str]
 
 
 class ViewKeeper:
@@ -71,50 +81,49 @@ class ViewKeeper:
 
     async def _catch_up(self) -> bool:
         """One round; True when there was something to do."""
-        entries = await self._ledger.read(lambda connection: records.due(connection, _BATCH))
-        metrics.VIEWS_DUE.set(len(entries))
-        if not entries:
+        wanted = await self._ledger.read(_wanted)
+        metrics.VIEWS_DUE.set(len(wanted.entries))
+        if not wanted.entries:
             return False
-        await asyncio.gather(*(self._insist(entry) for entry in _newest(entries)))
-        await self._ledger.transact(lambda connection: records.done(connection, entries))
+        # One task for each pair of files: two at a time on the same file would get into each other's way.
+        pairs = {(entry.view, entry.name) for entry in wanted.entries}
+        await asyncio.gather(*(self._insist(view, name, wanted) for view, name in pairs))
+        await self._ledger.transact(lambda connection: records.done(connection, wanted.entries))
         return True
 
-    async def _insist(self, entry: Due) -> None:
+    async def _insist(self, view: str, name: str, wanted: _Wanted) -> None:
         backoff = Backoff()
         async with self._slots:
             while True:
                 try:
-                    return await self._update(entry)
+                    return await self._update(view, name, wanted)
                 except TransientError as error:
-                    _log.warning("view.waiting", view=entry.view, code=error.code, error=error.message)
+                    _log.warning("view.waiting", view=view, code=error.code, error=error.message)
                 except PermanentError as error:
                     # The blob is lost or spoilt, which a view cannot mend; the comparison at the next start tries again.
-                    _log.error("view.refused", view=entry.view, reason=error.code, error=error.message)
+                    _log.error("view.refused", view=view, reason=error.code, error=error.message)
                     return None
                 await asyncio.sleep(backoff.next())
 
-    async def _update(self, entry: Due) -> None:
-        if entry.view == CORRUPTED:
-            await self._update_corrupted(entry.name)
-        else:
-            await self._update_picture(entry.view, entry.name)
-
-    async def _update_picture(self, view: str, name: str) -> None:
-        picture = await self._ledger.read(lambda connection: records.load(connection, name))
+    async def _update(self, view: str, name: str, wanted: _Wanted) -> None:
+        if view == CORRUPTED:
+            return await self._show_refused(name, wanted.refused.get(name))
+        picture = wanted.pictures.get(name)
         if picture is None or picture.state != view:
             return await self._views[view].hide(name)
+        return await self._show(picture)
+
+    async def _show(self, picture: Picture) -> None:
+        view, image = self._views[picture.state], picture.content.image
         if picture.revision > 1:
             # The picture may have become a PNG that was a JPEG: no second file may stay under its name.
-            await self._views[view].hide(name)
-        return await self._views[view].show_text(
-            name,
-            image_sha256=picture.content.image.sha256,
-            media_type=picture.content.image.media_type,
-            labels=yolo_text(picture.boxes, self._catalogue),
+            await view.hide(picture.name)
+        labels = yolo_text(picture.boxes, self._catalogue)
+        await view.show_text(
+            picture.name, image_sha256=image.sha256, media_type=image.media_type, labels=labels
         )
 
-    async def _update_corrupted(self, name: str) -> None:
-        raw_sha256 = await self._ledger.read(lambda connection: records.refused_raw(connection, name))
+    async def _show_refused(self, name: str, raw_sha256: str | None) -> None:
         if raw_sha256 is None:
             return await self._views[CORRUPTED].hide(name)
         found = salvage_body(await self._blobs.get(raw_sha256), name)
@@ -124,12 +133,16 @@ class ViewKeeper:
         )
 
 
+def _wanted(connection: Connection) -> _Wanted:
+    entries = records.due(connection, _BATCH)
+    return _Wanted(
+        entries,
+        records.load_all(connection, (entry.name for entry in entries if entry.view != CORRUPTED)),
+        records.refused_raw(connection, (entry.name for entry in entries if entry.view == CORRUPTED)),
+    )
+
+
 def _names(connection: Connection, view: str) -> set[str]:
     return (
         records.refused_names(connection) if view == CORRUPTED else records.names_in(connection, State(view))
     )
-
-
-def _newest(entries: Sequence[Due]) -> list[Due]:
-    """One entry for each pair of files: two at a time on the same file would get into each other's way."""
-    return list({(entry.view, entry.name): entry for entry in entries}.values())
