@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from azaion_common.packages import (
     write_wrapped_key,
 )
 from azaion_inferencer.command import register
-from azaion_inferencer.inference import slot_colours
+from azaion_inferencer.inference import _interruptible, slot_colours
 
 Kit = Any
 ROWS = np.array([[[16, 12, 48, 36, 0.9, 1], [0, 0, 8, 8, 0.3, 0]]], np.float32)
@@ -130,7 +132,7 @@ def test_a_truncated_video_leaves_no_output(kit: Kit, model: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("model_name", "code"),
-    [("nowhere.onnx", "model_missing"), ("latest", "model_missing"), ("in.mp4", "model_unreadable")],
+    [("nowhere.onnx", "model_missing"), ("latest", "home_missing"), ("in.mp4", "model_unreadable")],
 )
 def test_a_model_that_cannot_be_had_is_named(model_name: str, code: str, kit: Kit, tmp_path: Path) -> None:
     """A missing model, none, or something that is none: one typed error each, before any output."""
@@ -138,7 +140,7 @@ def test_a_model_that_cannot_be_had_is_named(model_name: str, code: str, kit: Ki
     name = model_name if model_name == "latest" else tmp_path / model_name
 
     with pytest.raises(PermanentError) as refused:
-        azaion(film, "--model", name, "--json", tmp_path / "out.jsonl")
+        azaion(film, "--model", name, "--json", tmp_path / "out.jsonl", "--home", tmp_path / "home")
 
     assert refused.value.code == code
     assert not (tmp_path / "out.jsonl").exists()
@@ -162,3 +164,20 @@ def test_a_class_has_its_colour_in_every_condition() -> None:
 
     assert set(colours) == {0, 1, 20, 21, 40, 41}
     assert colours[21] == catalogue.colour(1)
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_the_end_of_a_live_source_is_orderly_and_that_of_a_file_an_abort(
+    asked: signal.Signals, kit: Kit
+) -> None:
+    """Ctrl-C and a request to terminate stop a camera and keep what was recorded; a file's run they break off."""
+    camera, stop, before = kit.source(1, live=True), Event(), signal.getsignal(asked)
+
+    with _interruptible(camera, stop):
+        signal.raise_signal(asked)
+    with pytest.raises(KeyboardInterrupt), _interruptible(kit.source(1), Event()):
+        signal.raise_signal(asked)
+
+    assert stop.is_set()
+    assert camera.stopped
+    assert signal.getsignal(asked) is before

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 from anyio.from_thread import start_blocking_portal
@@ -128,17 +129,23 @@ def _sinks(request: Request, source: FrameSource, stop: Event) -> Iterator[Sink]
 
 @contextmanager
 def _interruptible(source: FrameSource, stop: Event) -> Iterator[None]:
-    """Ctrl-C is how a live source ends: what was recorded is kept. Of a file nothing would be whole, so it aborts."""
-    if not source.live:
-        yield
-        return
+    """Ctrl-C is how a live source ends: what was recorded is kept. Of a file nothing would be whole, so it aborts.
 
-    def end(*_: object) -> None:
+    Being asked to terminate is the same as Ctrl-C. Signals belong to the main thread: elsewhere they are left alone.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not source.live:
+            raise KeyboardInterrupt
         stop.set()
         source.stop()
 
-    before = signal.signal(signal.SIGINT, end)
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -23,7 +23,7 @@ from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
 from azaion_inferencer.ports import FrameSource, Image, Shown, Sink
 
-_DEPTH = 2
+_DEPTH = 1
 _BUFFERS = _DEPTH + 2
 """What ``Ahead`` lets exist at once."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from contextlib import redirect_stdout
 from threading import Event
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +30,8 @@ class Window:
                 "showing a window needs pygame-ce, which is not installed",
                 hint="pip install 'azaion-inferencer[window]', or use --save out.mp4",
             )
-        self._pygame: Any = importlib.import_module("pygame")
+        with redirect_stdout(sys.stderr):  # it greets; stdout belongs to the result
+            self._pygame: Any = importlib.import_module("pygame")
         self._title = title
         self._stop = stop
         self._surface: Any = None
