@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import MetaData
 
 from azaion_common.errors import AzaionError, TransientError
-from azaion_common.events import ModelLoaded, ModelLoadFailed, devices
+from azaion_common.events import ModelLoaded, ModelLoadFailed, devices, models
 from azaion_common.ledger.handler import Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
@@ -19,6 +19,7 @@ from azaion_common.runtime.stopping import unless_stopped
 from azaion_common.storage.durable import make_folder
 from azaion_inferencer import metrics
 from azaion_inferencer.adapters.json_lines import JsonLines
+from azaion_inferencer.adapters.release_feed import ReleaseFeed
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.current_model import keep_current
 from azaion_inferencer.device import Device, open_device
@@ -62,8 +63,10 @@ async def _serve(platform: Platform, settings: InferencerSettings, ledger: Ledge
 
 async def _first_announcement(platform: Platform, settings: InferencerSettings) -> None:
     """Before the first release there may be no account and no key either: nothing to open yet."""
-    async for _records in platform.log.follow("azaion.models"):
-        return
+    feed = ReleaseFeed(platform.log, settings.target)
+    async for _records in platform.log.follow(models.STREAM):
+        if await feed.newest() is not None:
+            return
 
 
 async def _first(device: Device, reporter: _Reporter) -> tuple[ReleasedModel, LoadedModel]:
