@@ -121,7 +121,8 @@ def average_precision(matches: Matches, weights: Floats) -> Floats:
 
     Returns (rows, 10); NaN where a row has no object.
     """
-    step = max(1, _CELLS_AT_ONCE // max(matches.picture.size, 1))
+    most_hits = int(matches.hits.any(axis=0).sum())
+    step = max(1, _CELLS_AT_ONCE // max(most_hits, 1))
     parts = [_average_precision(matches, weights[at : at + step]) for at in range(0, len(weights), step)]
     return np.concatenate(parts)
 
@@ -132,24 +133,46 @@ def _average_precision(matches: Matches, weights: Floats) -> Floats:
     rows = objects > 0
     if not rows.any():
         return result
-    counts = weights[rows][:, matches.picture]
     for number in range(len(IOU_THRESHOLDS)):
-        hit = matches.hits[number] & ~matches.ignored[number]
-        missed = ~matches.hits[number] & ~matches.ignored[number]
-        result[rows, number] = _area(
-            np.cumsum(counts * hit, axis=1), np.cumsum(counts * missed, axis=1), objects[rows]
-        )
+        counting = ~matches.ignored[number]
+        hits = np.flatnonzero(matches.hits[number] & counting)
+        found = np.cumsum(weights[rows][:, matches.picture[hits]], axis=1)
+        seen = _seen(weights[rows], matches.picture, counting, hits)
+        result[rows, number] = _area(found, seen, objects[rows])
     return result
 
 
-def _area(hits: Floats, misses: Floats, objects: Floats) -> Floats:
-    """Mean over the recall points of the best precision at that recall or above; all (rows, d), objects (rows,)."""
-    recall = hits / objects[:, None]
-    precision = hits / np.maximum(hits + misses, np.spacing(1))
+def _seen(weights: Floats, picture: Ints, counting: Bools, hits: Ints) -> Floats:
+    """How many counting detections there are up to each hit, (rows, hits).
+
+    By far most detections are no hits, so they are first tallied by picture and next hit; weights come in once, as
+    a matrix product.
+    """
+    seen = np.zeros((len(weights), len(hits)))
+    pictures = weights.shape[1]
+    next_hit = np.searchsorted(hits, np.arange(len(picture)))
+    step = max(1, _CELLS_AT_ONCE // max(pictures, 1))
+    for at in range(0, len(hits), step):
+        width = min(step, len(hits) - at)
+        inside = counting & (next_hit >= at) & (next_hit < at + width)
+        cells = picture[inside] * width + next_hit[inside] - at
+        tally = np.bincount(cells, minlength=pictures * width).reshape(pictures, width)
+        before = seen[:, at - 1 : at] if at else np.zeros((len(weights), 1))
+        seen[:, at : at + width] = before + weights @ np.cumsum(tally, axis=1, dtype=np.float64)
+    return seen
+
+
+def _area(hits: Floats, seen: Floats, objects: Floats) -> Floats:
+    """Mean over the recall points of the best precision at that recall or above.
+
+    ``hits`` and ``seen`` (rows, hits) count hits and detections up to each hit, ``objects`` is (rows,). Only hits
+    raise recall, so each of them answers for the recall points between the last hit and itself.
+    """
+    precision = hits / np.maximum(seen, np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.concatenate([envelope, np.zeros((len(envelope), 1))], axis=1)
-    reached = [np.searchsorted(row, RECALL_POINTS, side="left") for row in recall]
-    means: Floats = np.take_along_axis(padded, np.array(reached), axis=1).mean(axis=1)
+    reached = np.searchsorted(RECALL_POINTS, hits / objects[:, None], side="right")
+    answered = np.diff(reached, axis=1, prepend=0)
+    means: Floats = (envelope * answered).sum(axis=1) / len(RECALL_POINTS)
     return means
 
 
@@ -219,8 +242,8 @@ def _per_condition(samples: Sequence[Sample], classes: int) -> dict[str, ClassMe
 
 def _condition(samples: Sequence[Sample], classes: int, condition: str) -> ClassMetrics:
     shown = [sample for sample in samples if condition in sample.truth.conditions]
-    figures = [_figures(match_class(shown, number, condition)) for number in range(classes)]
-    counting = [each for each in figures if each.objects]
+    matches = [match_class(shown, number, condition) for number in range(classes)]
+    counting = [_figures(each) for each in matches if each.objects.any()]
     return ClassMetrics(
         map50=_mean([each.map50 for each in counting]),
         map50_95=_mean([each.map50_95 for each in counting]),

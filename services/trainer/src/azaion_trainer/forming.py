@@ -64,7 +64,7 @@ class DatasetFormer:
         await self.folders.ensure(manifest, certificate)
         event = await self._store(manifest, certificate)
         _log.info(
-            "dataset.formed",
+            "dataset.built",
             dataset=manifest.dataset_id,
             left_out=len(manifest.left_out),
             **certificate.pictures,

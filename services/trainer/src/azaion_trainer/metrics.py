@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 PICTURE_EVENTS = Counter("azaion_trainer_picture_events", "Events about pictures, by type", ["type"])
-EPOCH = Gauge("azaion_trainer_epoch", "Epoch of the running training; 0 when none runs")
+EPOCH = Gauge("azaion_trainer_epoch", "Epochs done of the running training; 0 when none runs")
 EPOCHS = Gauge("azaion_trainer_epochs", "Epochs of the running training")
 RUNS = Counter("azaion_trainer_runs", "Training runs, by outcome", ["outcome"])
 TRAIN_SECONDS = Counter("azaion_trainer_train_seconds", "Seconds spent training, resumes included")

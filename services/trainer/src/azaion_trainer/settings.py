@@ -28,7 +28,7 @@ class TrainerSettings(ServiceSettings):
     """``base``: the base classes that occur; ``slots``: all slots of the catalogue (class x condition)."""
     gap_s: float = Field(default=10.0, ge=0)
     """Pictures of one recording at most so far apart stay together. Fixed with the first dataset."""
-    hash_distance: int = Field(default=10, ge=0, le=32)
+    hash_distance: int = Field(default=12, ge=0, le=32)
     """Pictures whose hashes differ in at most so many of 64 bits stay together. Fixed with the first dataset."""
 
     epochs: int = Field(default=120, ge=1)

@@ -115,5 +115,6 @@ def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _show_progress(line: Line) -> None:
-    metrics.EPOCH.set(int(line.get("epoch", 0)))
+    batches = max(int(line.get("batches", 1)), 1)
+    metrics.EPOCH.set(int(line.get("epoch", 1)) - 1 + int(line.get("batch", 0)) / batches)
     metrics.EPOCHS.set(int(line.get("epochs", 0)))

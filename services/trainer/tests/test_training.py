@@ -1,0 +1,356 @@
+"""A job becomes a model once, or a reason once, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azaion_common.errors import PermanentError
+from azaion_common.events import (
+    DatasetFormed,
+    ModelRejected,
+    ModelTrained,
+    TrainingFailed,
+    TrainingProgress,
+    TrainingStarted,
+)
+from azaion_common.jobs import Job
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.runtime.platform import Platform
+from azaion_trainer.adapters.dataset_folder import verify_folder
+from azaion_trainer.app import make_trainer, serve
+from azaion_trainer.settings import TrainerSettings
+from azaion_trainer.tables import METADATA
+from azaion_trainer.training import Trainer, thinned
+
+Call = Callable[..., Any]
+NAMES = [f"p{number:02}" for number in range(24)]
+JOB = Job("trainings", "job-1", json.dumps({"overrides": {"epochs": 2, "lr0": 0.02}}), 1)
+
+
+@pytest.fixture
+def trainer(platform: Platform, settings: TrainerSettings, ledger: Ledger, toolchain: Any) -> Trainer:
+    return make_trainer(platform, settings, ledger, toolchain)
+
+
+@pytest.fixture
+async def stocked(
+    ledger: Ledger, store_blobs: Call, image_saved: Call, batch_augmented: Call, keep: Call
+) -> None:
+    """24 augmented pictures of 12 scenes."""
+    await store_blobs(NAMES)
+    for number, name in enumerate(NAMES):
+        await keep(image_saved(name, number // 2), batch_augmented(name))
+
+
+async def finish(trainer: Trainer, job: Job) -> None:
+    """What the job worker does: run, and end the job in one transaction."""
+    end = await trainer.run(job)
+    await trainer.ledger.transact(lambda connection: trainer.ledger.emit(connection, end(connection)))
+
+
+async def flushed(platform: Platform, ledger: Ledger) -> None:
+    """Wait until the outbox has been carried to the streams."""
+    del platform
+    ledger.outbox_filled.set()
+    await asyncio.sleep(0.3)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_job_becomes_a_model(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """One dataset, one start, each epoch, one model with metrics, lineage and probe pictures of the test side."""
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    formed, started, *progress, model = await told(
+        DatasetFormed, TrainingStarted, TrainingProgress, ModelTrained
+    )
+    assert started.dataset_id == formed.dataset_id == model.lineage.dataset_id
+    assert [each.epoch.epoch for each in progress] == [1, 2] == [point.epoch for point in model.curves]
+    assert model.metrics.map50_95 == pytest.approx(1.0)
+    assert set(model.metrics.per_condition) == {"Norm", "Wint"}
+    assert model.class_names == formed.class_names == ("car", "truck")
+    assert model.model_id == model.checkpoint.sha256[:16]
+    assert model.lineage.stream_offsets == {"azaion.datasets": 24, "azaion.images": 24}
+    assert model.lineage.job_sha256 == started.run_id
+    assert len(model.probe_images) == formed.counts.test
+    assert toolchain.trained[0][1].overrides == {"lr0": 0.02}
+    assert (platform.home / "models" / f"{model.model_id}.pt").is_file()
+    verify_folder(platform.home / "datasets" / formed.dataset_id)
+
+
+async def until_told(told: Call, kind: type[Any]) -> None:
+    while not await told(kind):  # noqa: ASYNC110 - a stream is read, there is no event to wait for
+        await asyncio.sleep(0.1)
+
+
+KILLS = ["checkpoint 1", "epoch 1", "checkpoint 2", "epoch 2", "detect 1"]
+
+
+@pytest.mark.usefixtures("stocked")
+@pytest.mark.parametrize("where", KILLS)
+async def test_a_killed_run_goes_on_and_ends_once(
+    *,
+    platform: Platform,
+    trainer: Trainer,
+    ledger: Ledger,
+    toolchain: Any,
+    told: Call,
+    killed: Any,
+    where: str,
+) -> None:
+    """Whichever step it dies at, there is one dataset, one start, each epoch once and one model."""
+    toolchain.dies_at = where
+    with pytest.raises(killed):
+        await finish(trainer, JOB)
+
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    assert (
+        len(await told(DatasetFormed))
+        == len(await told(TrainingStarted))
+        == len(await told(ModelTrained))
+        == 1
+    )
+    assert sorted(each.epoch.epoch for each in await told(TrainingProgress)) == [1, 2]
+
+
+@pytest.mark.usefixtures("stocked")
+@pytest.mark.parametrize("where", ["ensure", "put", "transact"])
+async def test_a_kill_while_the_dataset_is_formed_leaves_nothing_half(
+    *,
+    platform: Platform,
+    trainer: Trainer,
+    ledger: Ledger,
+    told: Call,
+    killed: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """Before the folder is renamed, before the manifest is stored, before the transaction: the next try makes it whole."""
+    owners = {"ensure": trainer.former.folders, "put": platform.blobs, "transact": ledger}
+    _die_once(monkeypatch, owners[where], where, killed)
+    with pytest.raises(killed):
+        await finish(trainer, JOB)
+    assert not await told(DatasetFormed, TrainingStarted)
+
+    monkeypatch.undo()
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    assert len(await told(DatasetFormed)) == len(await told(ModelTrained)) == 1
+    assert not list((platform.home / "datasets").glob(".*"))
+
+
+def _die_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, killed: Any) -> None:
+    async def die(*_: Any, **__: Any) -> None:
+        raise killed
+
+    monkeypatch.setattr(type(owner), name, die)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_resumed_run_keeps_its_dataset_and_parameters(
+    *,
+    trainer: Trainer,
+    toolchain: Any,
+    keep: Call,
+    image_saved: Call,
+    batch_augmented: Call,
+    store_blobs: Call,
+    killed: Any,
+) -> None:
+    """Pictures that come after the kill are for the next dataset."""
+    toolchain.dies_at = "epoch 1"
+    with pytest.raises(killed):
+        await finish(trainer, JOB)
+    await store_blobs(["late"])
+    await keep(image_saved("late", 99), batch_augmented("late"))
+
+    await finish(trainer, JOB)
+
+    assert toolchain.trained[0] == toolchain.trained[1]
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_worse_model_is_rejected_and_the_champion_stays(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """The champion is measured again on the same test side; the reason and the interval are told."""
+    await finish(trainer, JOB)
+    toolchain.skill = 0.0
+    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+    toolchain.skill = 1.0
+    await finish(trainer, Job("trainings", "job-3", json.dumps({"overrides": {"epochs": 5}}), 1))
+    await flushed(platform, ledger)
+
+    champion = (await told(ModelTrained))[0]
+    worse, equal = await told(ModelRejected)
+    assert worse.champion_id == equal.champion_id == champion.model_id
+    assert worse.lineage.parent_model_id == champion.model_id
+    assert worse.difference == pytest.approx(-1.0)
+    assert equal.difference == 0.0
+    assert "mAP50-95 -1.0000" in worse.reason
+    assert len(await told(DatasetFormed)) == 1  # nothing new: the same dataset again
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_better_model_becomes_the_champion(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """From finding nothing to finding everything is a promotion, although the test side has few scenes."""
+    toolchain.skill = 0.0
+    await finish(trainer, JOB)
+    toolchain.skill = 1.0
+    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+    await flushed(platform, ledger)
+
+    first, second = await told(ModelTrained)
+    assert second.lineage.parent_model_id == first.model_id
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("not json", "training_request_invalid"),
+        ('{"overrides": {"epochs": 0}}', "training_request_invalid"),
+        ('{"overrides": {"weights": "nowhere.pt"}}', "weights_missing"),
+        (json.dumps({"dataset_id": "0" * 64}), "dataset_missing"),
+        ("{}", "dataset_empty"),
+    ],
+)
+async def test_a_request_that_cannot_be_met_fails_with_its_code(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, told: Call, body: str, code: str
+) -> None:
+    """The failure is an event of the same run id, and nothing else was told."""
+    job = Job("trainings", "bad", body, 1)
+    with pytest.raises(PermanentError) as caught:
+        await trainer.run(job)
+    await ledger.transact(
+        lambda connection: ledger.emit(connection, trainer.failed(connection, job, caught.value))
+    )
+    await flushed(platform, ledger)
+
+    assert caught.value.code == code
+    assert [each.code for each in await told(TrainingFailed)] == [code]
+    assert not await told(DatasetFormed, TrainingStarted)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_dataset_whose_certificate_is_wrong_is_refused(
+    *, trainer: Trainer, ledger: Ledger, toolchain: Any, platform: Platform, told: Call
+) -> None:
+    """A named dataset is proven again before anything is trained on it."""
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+    (formed,) = await told(DatasetFormed)
+    empty = await platform.blobs.put(b"{}", "application/json")
+    forged = formed.model_copy(update={"certificate": empty}).model_dump(mode="json")
+    datasets = METADATA.tables["datasets"]
+    await ledger.transact(lambda connection: connection.execute(datasets.update().values(event=forged)))
+    body = json.dumps({"dataset_id": formed.dataset_id})
+
+    with pytest.raises(PermanentError) as caught:
+        await trainer.run(Job("trainings", "again", body, 1))
+
+    assert caught.value.code == "dataset_leaks"
+    assert len(toolchain.trained) == 1
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_the_budget_of_pictures_bounds_the_epochs(*, trainer: Trainer, toolchain: Any) -> None:
+    """100 picture passes over some 50 train files are 2 epochs; never more than ``epochs``, never fewer than one."""
+    for number, (passes, epochs) in enumerate([(100, 30), (100_000, 3), (1, 3)]):
+        body = json.dumps({"overrides": {"picture_passes": passes, "epochs": epochs}})
+        await finish(trainer, Job("trainings", f"budget-{number}", body, 1))
+
+    assert [parameters.epochs for _, parameters in toolchain.trained] == [2, 3, 1]
+
+
+async def test_the_service_trains_by_itself_once_enough_pictures_are_in(
+    *,
+    platform: Platform,
+    settings: TrainerSettings,
+    toolchain: Any,
+    publish: Callable[..., Awaitable[None]],
+    store_blobs: Call,
+    image_saved: Call,
+    batch_augmented: Call,
+    told: Call,
+) -> None:
+    """Through the real consumers, schedule and job worker: 24 new pictures, one training, and no second one."""
+    await store_blobs(NAMES)
+    events = [image_saved(name, number // 2) for number, name in enumerate(NAMES)]
+    await publish(*events, *map(batch_augmented, NAMES))
+    auto = settings.model_copy(update={"min_new_pictures": 24, "quiet_s": 0.0})
+    async with platform.open_ledger("trainer", METADATA) as ledger:
+        serving = asyncio.create_task(serve(platform, auto, ledger, toolchain))
+        async with asyncio.timeout(20):
+            await until_told(told, ModelTrained)
+        await asyncio.sleep(1.2)
+        platform.stopping.set()
+        await serving
+
+    assert len(await told(TrainingStarted)) == len(await told(ModelTrained)) == 1
+
+
+async def test_a_failing_toolchain_ends_in_one_failure(
+    *,
+    platform: Platform,
+    settings: TrainerSettings,
+    toolchain: Any,
+    publish: Callable[..., Awaitable[None]],
+    store_blobs: Call,
+    image_saved: Call,
+    batch_augmented: Call,
+    told: Call,
+) -> None:
+    """A permanent error of the toolchain is told with its code, and the worker takes the next job."""
+    await store_blobs(NAMES)
+    events = [image_saved(name, number // 2) for number, name in enumerate(NAMES)]
+    await publish(*events, *map(batch_augmented, NAMES))
+    toolchain.error = PermanentError("diverged", "the loss became NaN in epoch 1")
+    patient = settings.model_copy(update={"min_new_pictures": 0, "augmentation_wait_s": 5.0})
+    async with platform.open_ledger("trainer", METADATA) as ledger:
+        serving = asyncio.create_task(serve(platform, patient, ledger, toolchain))
+        await asyncio.sleep(0.5)
+        await platform.jobs.put("trainings", "one", "{}")
+        async with asyncio.timeout(20):
+            await until_told(told, TrainingFailed)
+            toolchain.error = None
+            await platform.jobs.put("trainings", "two", "{}")
+            await until_told(told, ModelTrained)
+        platform.stopping.set()
+        await serving
+
+    assert [(each.code, each.message) for each in await told(TrainingFailed)] == [
+        ("diverged", "the loss became NaN in epoch 1")
+    ]
+
+
+def test_long_curves_are_thinned_to_what_an_event_holds() -> None:
+    """First and last stay, the rest is spread evenly."""
+    points: list[Any] = list(range(1000))
+
+    assert thinned(points, 5) == [0, 250, 500, 749, 999]
+    assert thinned(points[:5], 5) == points[:5]
+
+
+async def test_old_working_folders_go_when_their_run_is_over(
+    *, trainer: Trainer, stocked: None, tmp_path: Path
+) -> None:
+    """Optimizer states are large; the model is in the blob store."""
+    await finish(trainer, JOB)
+    assert len(list((tmp_path / "training").iterdir())) == 1
+
+    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+
+    assert len(list((tmp_path / "training").iterdir())) == 1
