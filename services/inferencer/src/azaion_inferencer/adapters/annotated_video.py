@@ -21,8 +21,8 @@ from azaion_inferencer.adapters.unfinished import UnfinishedFile
 from azaion_inferencer.ports import Image, Shown
 
 _CLOCK = Fraction(1, 90_000)
-_OPTIONS = {"preset": "veryfast", "crf": "23", "rc-lookahead": "10"}
-"""Every frame that the encoder looks ahead is held: 40 of them at 4K are half a gigabyte."""
+_OPTIONS = {"preset": "veryfast", "crf": "23", "tune": "zerolatency"}
+"""Without looking ahead the encoder holds few frames: at 4K that is 0.3 instead of 0.65 GB."""
 
 
 class AnnotatedVideo:
