@@ -152,7 +152,8 @@ def test_a_name_that_leads_outside_is_kept_as_a_name_and_never_opened(
     folder = tmp_path / "set"
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "a_2.jpg").write_bytes(picture(WIDTH, HEIGHT))
-    (tmp_path / "a_1.jpg").write_bytes(picture(WIDTH, HEIGHT))
+    for place in (tmp_path, folder / "images"):  # the one inside is not the one that is meant
+        (place / "a_1.jpg").write_bytes(picture(WIDTH, HEIGHT))
     WRITERS[format_name](folder)
     if format_name == "yolo":
         (folder / "train.txt").write_text("./images/a_2.jpg\n../../a_1.jpg\n")

@@ -29,6 +29,7 @@ from azaion_ingestor.refusals import CORRUPTED, salvage_body
 
 _BATCH = 200
 _AT_ONCE = 4
+_FINISH_S = 8.0
 
 _log = structlog.get_logger(__name__)
 
@@ -60,16 +61,30 @@ class ViewKeeper:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Bring the views up to date, and keep them so until ``stopping`` is set."""
+        backoff = Backoff()
+        while not stopping.is_set():
+            try:
+                await self._keep(stopping)
+            except TransientError as error:
+                _log.warning("views.waiting", code=error.code, error=error.message)
+                await unless_stopped(stopping, asyncio.sleep(backoff.next()))
+
+    async def finish(self) -> None:
+        """Show what was changed last, once nothing changes any more."""
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                while await self._catch_up():
+                    pass
+        except (TimeoutError, TransientError) as error:
+            # What is due stays noted: the next start shows it.
+            _log.warning("views.late", error=str(error))
+
+    async def _keep(self, stopping: asyncio.Event) -> None:
         await self._compare()
         while not stopping.is_set():
             self._bell.clear()
             if not await self._catch_up():
                 await unless_stopped(stopping, self._bell.wait())
-
-    async def finish(self) -> None:
-        """Show what was changed last, once nothing changes any more."""
-        while await self._catch_up():
-            pass
 
     async def _compare(self) -> None:
         """Whatever is missing from a folder, or should not be there, is due."""
