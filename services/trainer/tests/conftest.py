@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import AzaionError
@@ -283,7 +284,7 @@ def publish(platform: Platform) -> Callable[..., object]:
 def told(platform: Platform) -> Callable[..., object]:
     """Awaitable: events of these types on the streams of models and datasets, in order."""
 
-    async def read(*types: type[Event]) -> list[Event]:  # type: ignore[valid-type]
+    async def read(*types: type[Event]) -> list[Event]:
         records = [
             *await platform.log.read(datasets.STREAM, limit=1000),
             *await platform.log.read(models.STREAM, limit=1000),
@@ -300,13 +301,18 @@ def keep(ledger: Ledger) -> Callable[..., object]:
     keeper, offsets = PictureKeeper(CATALOGUE), Counter[str]()
 
     async def apply(*events: Event, at: datetime | None = None) -> None:
-        for event in events:
-            stream = images.STREAM if event.type.startswith("image") else datasets.STREAM
-            record = Record(stream, offsets[stream], b"", {}, at or datetime.now(UTC))
-            offsets[stream] += 1
-            delivery: Delivery[Event] = Delivery(record, event)
-            await ledger.transact(
-                lambda connection, each=delivery: list(keeper.apply(connection, each, None))
-            )  # type: ignore[misc]
+        deliveries = [_delivery(event, offsets, at or datetime.now(UTC)) for event in events]
+
+        def handle(connection: Connection) -> None:
+            for delivery in deliveries:
+                keeper.apply(connection, delivery, None)
+
+        await ledger.transact(handle)
 
     return apply
+
+
+def _delivery(event: Event, offsets: Counter[str], at: datetime) -> Delivery[Event]:
+    stream = images.STREAM if event.type.startswith("image") else datasets.STREAM
+    offsets[stream] += 1
+    return Delivery(Record(stream, offsets[stream] - 1, b"", {}, at), event)

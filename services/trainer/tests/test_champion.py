@@ -16,7 +16,7 @@ EMPTY = Metrics(map50=0, map50_95=0, per_class={}, per_condition={}, pictures=0,
 
 def measured(
     dice: np.random.Generator, skill: float, scene_luck: np.ndarray, *, names: tuple[str, ...] = CLASSES
-) -> Evaluation:  # type: ignore[type-arg]
+) -> Evaluation:
     """A simulated model: it finds an object with probability ``skill``, more or less in each scene, and errs at times."""
     samples = [_sample(dice, skill + luck) for luck in scene_luck for _ in range(PER_SCENE)]
     return evaluate(samples, names)
@@ -38,7 +38,7 @@ def _sample(dice: np.random.Generator, skill: float) -> Sample:
     )
 
 
-def simulated(dice: np.random.Generator, skill: float, scene_luck: np.ndarray) -> Evaluation:  # type: ignore[type-arg]
+def simulated(dice: np.random.Generator, skill: float, scene_luck: np.ndarray) -> Evaluation:
     """As ``measured``, for one class and without pixels: hundreds of trials need many models."""
     chance = np.repeat(skill + scene_luck, PER_SCENE)
     hit = dice.random((len(chance), 6)) < chance[:, None]

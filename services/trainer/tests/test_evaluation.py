@@ -48,7 +48,8 @@ def coco_precision(
 ) -> Any:
     """The (10, classes) AP of COCOeval with 300 detections; NaN without objects."""
     coco = COCO()
-    annotations, detections = [], []
+    annotations: list[dict[str, Any]] = []
+    detections: list[dict[str, Any]] = []
     for picture, sample in enumerate(samples, 1):
         for number, (box, class_id) in enumerate(zip(sample.truth.boxes, sample.truth.classes, strict=True)):
             skip = int(ignored[picture - 1][number]) if ignored else 0

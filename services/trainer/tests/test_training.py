@@ -44,8 +44,9 @@ async def stocked(
 ) -> None:
     """24 augmented pictures of 12 scenes."""
     await store_blobs(NAMES)
-    for number, name in enumerate(NAMES):
-        await keep(image_saved(name, number // 2), batch_augmented(name))
+    await keep(
+        *(image_saved(name, number // 2) for number, name in enumerate(NAMES)), *map(batch_augmented, NAMES)
+    )
 
 
 async def finish(trainer: Trainer, job: Job) -> None:
@@ -58,7 +59,7 @@ async def flushed(platform: Platform, ledger: Ledger) -> None:
     """Wait until the outbox has been carried to the streams."""
     del platform
     ledger.outbox_filled.set()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.15)
 
 
 @pytest.mark.usefixtures("stocked")
@@ -73,7 +74,8 @@ async def test_a_job_becomes_a_model(
         DatasetFormed, TrainingStarted, TrainingProgress, ModelTrained
     )
     assert started.dataset_id == formed.dataset_id == model.lineage.dataset_id
-    assert [each.epoch.epoch for each in progress] == [1, 2] == [point.epoch for point in model.curves]
+    assert [each.epoch.epoch for each in progress] == [1, 2]
+    assert [point.epoch for point in model.curves] == [1, 2]
     assert model.metrics.map50_95 == pytest.approx(1.0)
     assert set(model.metrics.per_condition) == {"Norm", "Wint"}
     assert model.class_names == formed.class_names == ("car", "truck")

@@ -25,7 +25,7 @@ SHARES: Mapping[Side, float] = {"train": 0.7, "valid": 0.2, "test": 0.1}
 MIN_GROUPS = len(SIDES)
 
 MAX_CANDIDATES = 4096
-_HASHES_TO_SPEND = 400_000
+_HASHES_TO_SPEND = 100_000
 _FREQUENT_SHARE = 0.01
 _FREQUENT_OBJECTS = 10
 
@@ -183,14 +183,16 @@ def _frequent_classes(groups: Sequence[GroupWeight]) -> list[int]:
 
 
 def _cost(key: bytes, groups: Sequence[GroupWeight], frequent: Sequence[int]) -> tuple[int, int, float]:
+    sides = [side_of(key, group.founder) for group in groups]
+    empty = len(SIDES) - len(set(sides))
+    if empty:
+        return empty, len(frequent), 0.0
     pictures: Counter[Side] = Counter()
     objects: dict[int, Counter[Side]] = {class_id: Counter() for class_id in frequent}
-    for group in groups:
-        side = side_of(key, group.founder)
+    for group, side in zip(groups, sides, strict=True):
         pictures[side] += group.pictures
         for class_id, counter in objects.items():
             counter[side] += group.objects.get(class_id, 0)
-    empty = sum(not pictures[side] for side in SIDES)
     missing = sum(not counter[side] for counter in objects.values() for side in SIDES)
     class_error = sum(map(_ratio_error, objects.values())) / max(len(objects), 1)
     return empty, missing, _ratio_error(pictures) + 0.5 * class_error
