@@ -43,7 +43,7 @@ class EventLog(Protocol):
         that sending again after doubt is harmless.
 
         Raises:
-            TransientError: ``log_unavailable``, ``disk_full``; nothing, a prefix or all may have been stored.
+            TransientError: the log cannot be used now (``disk_full`` and others); all may have been stored, or nothing.
         """
 
     def follow(self, stream: str, offset: int = 0, *, max_batch: int = 100) -> AsyncIterator[list[Record]]:

@@ -1,0 +1,126 @@
+"""A SQLite file that several processes read and write, with a bell that tells all of them of news.
+
+Commits are durable (WAL with ``synchronous=FULL``). Writers of all processes take a lock file in turn, and only they
+checkpoint: SQLite before 3.51.3 can corrupt a WAL when two connections write or checkpoint at the same instant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.storage.doorbell import Doorbell
+from azaion_common.storage.durable import make_folder
+
+BUSY_TIMEOUT_S = 10.0
+CHECKPOINT_BYTES = 4 << 20
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Result]
+
+
+class SharedDatabase:
+    """One connection, used by one thread of its own. Use ``async with SharedDatabase.open(path, schema)``."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, doorbell: Doorbell) -> None:
+        self._path = path
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{path.stem}")
+        self.doorbell = doorbell
+        """Rung by whoever has written something that others wait for."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, schema: str) -> AsyncIterator[SharedDatabase]:
+        """The database in the file ``path``, made when missing.
+
+        Raises:
+            PermanentError: ``database_corrupt`` when the file is not a sound database.
+            TransientError: ``database_unavailable``, ``disk_full``.
+        """
+        await asyncio.to_thread(make_folder, path.parent)
+        connection = await asyncio.to_thread(_connect, path, schema)
+        async with Doorbell(path.with_suffix(".bell")) as doorbell:
+            database = cls(path, connection, doorbell)
+            try:
+                yield database
+            finally:
+                await asyncio.to_thread(database._thread.shutdown)
+                connection.close()
+
+    async def read(self, work: Work[Result]) -> Result:
+        """Run ``work``, which only reads."""
+        return await self._in_thread(lambda: work(self._connection))
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run ``work`` in one transaction: durable when this returns, or undone when it raises."""
+        return await self._in_thread(lambda: self._transact(work))
+
+    def _transact(self, work: Work[Result]) -> Result:
+        with _locked(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(self._connection)
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.execute("COMMIT")
+            self._checkpoint()
+            return result
+
+    def _checkpoint(self) -> None:
+        """Fold a grown WAL back into the file, here, because nobody else may while we hold the lock."""
+        wal = self._path.with_name(self._path.name + "-wal")
+        if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        # Shielded: whoever waits may be cancelled, a transaction that has begun goes to its end.
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(running)
+        except sqlite3.DatabaseError as error:
+            raise _typed(error, self._path) from error
+
+
+def _connect(path: Path, schema: str) -> sqlite3.Connection:
+    try:
+        with _locked(path):
+            connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            for setting in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "trusted_schema = OFF",
+                "wal_autocheckpoint = 0",
+            ):
+                connection.execute(f"PRAGMA {setting}")
+            connection.executescript(schema)
+    except sqlite3.DatabaseError as error:
+        raise _typed(error, path) from error
+    return connection
+
+
+def _typed(error: sqlite3.DatabaseError, path: Path) -> AzaionError:
+    if "full" in str(error):
+        return TransientError(
+            "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
+        )
+    if isinstance(error, sqlite3.OperationalError):
+        return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
+    return PermanentError("database_corrupt", f"{path} is not a sound database: {error}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
