@@ -299,9 +299,12 @@ async def test_views_are_mended_at_the_start(
     await ingest(platform, [wire(message("roof")), wire(message("field"))])
     for path in platform.home.glob("data/*/roof.*"):
         path.unlink()
-    (platform.home / "data/images/stranger.jpg").write_bytes(b"")
+    stranger = platform.home / "data/images/stranger.jpg"
+    stranger.write_bytes(b"")
 
-    await ingest(platform, [])
+    async with serving(platform), asyncio.timeout(5):
+        while stranger.exists() or not list(platform.home.glob("data/labels/roof.txt")):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     assert shown(platform.home) == {"data": {"roof", "field"}}
 
