@@ -148,6 +148,19 @@ def test_objects_of_other_conditions_are_ignored_as_in_pycocotools(seed: int) ->
     assert per_condition["Night"].map50_95 == pytest.approx(float(np.nanmean(expected)), abs=1e-6)
 
 
+def test_an_object_that_counts_is_preferred_to_an_ignored_one() -> None:
+    """A detection right on an ignored object still finds the counting one that it overlaps by 0.6, as in COCO."""
+    boxes = np.array([[0.0, 0, 100, 60], [0, 0, 100, 100]])
+    truth = Truth(boxes, np.zeros(2, np.int64), ("Night", "Norm"))
+    sample = Sample(truth, Found(boxes[1:], np.array([0.9]), np.zeros(1, np.int64)))
+    expected = coco_precision([sample], 1, [np.array([False, True])])[:, 0]
+
+    measured = average_precision(match_class([sample], 0, "Night"), np.ones((1, 1)))[0]
+
+    np.testing.assert_allclose(measured, expected, atol=1e-6)
+    assert measured[:2].tolist() == pytest.approx([1.0, 1.0])
+
+
 def perfect(classes: list[int], *, found: bool = True) -> Sample:
     boxes = np.array([[number * 50.0, 0, number * 50 + 40, 40] for number in range(len(classes))]).reshape(
         -1, 4

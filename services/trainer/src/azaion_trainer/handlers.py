@@ -42,8 +42,8 @@ class PictureKeeper:
                 pictures.delete_picture(connection, name)
             case BatchAugmented() as event:
                 pictures.save_variants(connection, event)
-            case _:
-                pass
+            case _:  # not about the data: noting its offset would make another dataset of the same pictures
+                return ()
         pictures.note_position(connection, delivery.record.stream, delivery.record.offset + 1)
         metrics.PICTURE_EVENTS.labels(delivery.content.type).inc()
         return ()
@@ -51,5 +51,4 @@ class PictureKeeper:
     def quarantined(
         self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
     ) -> Iterable[Effect]:
-        pictures.note_position(connection, record.stream, record.offset + 1)
         return ()
