@@ -113,7 +113,7 @@ def saved(name: str, condition: str, classes: tuple[int, ...]) -> ImageSaved:
 
 
 def test_samples_show_every_condition_and_come_from_train() -> None:
-    """One picture per condition before a second of any, with most classes, and none that training did not see."""
+    """Each condition before a second of any, scenes once, most classes first, and none that training did not see."""
     events = [
         saved("n1", "Norm", (0,)), saved("n2", "Norm", (0, 1)), saved("w1", "Wint", (0,)), saved("k1", "Night", (0,)),
         saved("t1", "Norm", (0, 1, 2)), saved("e1", "Norm", ()),
@@ -121,10 +121,10 @@ def test_samples_show_every_condition_and_come_from_train() -> None:
     batch = BatchAugmented(
         name="x", revision=1, source_sha256=SHA, recipe_sha256=SHA, seed=0, variants=()
     )  # only the names of the batches matter here
-    sides = dict.fromkeys(("n1", "n2", "w1", "k1", "e1"), "train") | {"t1": "test"}
+    groups = {"n1": "n", "n2": "n", "w1": "w", "k1": "k", "e1": "e"}
     by_name = {event.name: event for event in events}
 
-    assert choose_pictures(by_name, dict.fromkeys(by_name, batch), sides) == ["n2", "k1", "w1"]
+    assert choose_pictures(by_name, dict.fromkeys(by_name, batch), groups, 5) == ["n2", "k1", "w1", "e1"]
 
 
 def frame(number: int, *boxes: tuple[float, float, float, float]) -> InferredFrame:

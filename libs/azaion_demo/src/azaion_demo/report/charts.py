@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 460.0, 236.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 10.0, 12.0, 34.0
 _TICKS = 5
 _DOTS_UP_TO = 25
+_BLOCKS_UP_TO = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,15 @@ def line_chart(
 
 
 def group_strip(sides: Mapping[str, Sequence[tuple[str, int]]]) -> Markup:
-    """One bar whose blocks are groups, as wide as they have pictures, coloured by side; blocks touch at a hair's gap."""
+    """One bar whose blocks are groups, as wide as they have pictures, coloured by side.
+
+    More than 500 groups could not be told apart: then a side is one block.
+    """
+    if sum(map(len, sides.values())) > _BLOCKS_UP_TO:
+        sides = {
+            side: [(f"{len(groups)} groups", sum(size for _, size in groups))]
+            for side, groups in sides.items()
+        }
     total = sum(size for groups in sides.values() for _, size in groups)
     count = sum(map(len, sides.values()))
     gap = min(2.5, 250 / max(count, 1))

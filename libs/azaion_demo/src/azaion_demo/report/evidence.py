@@ -153,8 +153,8 @@ async def gather_evidence(outcome: Outcome, blobs: BlobStore) -> Evidence:
     catalogue = await asyncio.to_thread(Catalogue.load, outcome.home / "catalogue.yaml")
     manifest = Manifest.model_validate_json(await blobs.get(done.dataset.manifest.sha256))
     certificate = Certificate.model_validate_json(await blobs.get(done.dataset.certificate.sha256))
-    sides = {picture.name: picture.side for picture in manifest.pictures}
-    names = choose_pictures(outcome.state.saved, outcome.state.augmented, sides)
+    groups = {picture.name: picture.group for picture in manifest.pictures if picture.side == "train"}
+    names = choose_pictures(outcome.state.saved, outcome.state.augmented, groups)
     batches = [outcome.state.augmented[name] for name in names]
     return Evidence(
         finished=done,

@@ -137,7 +137,7 @@ def _sentence(outcome: Outcome, done: Finished) -> str:
     names = wording.listing([row.name for row in _rows(done.trained.metrics.per_class, {})])
     pictures = wording.count(len(outcome.state.saved), "labelled picture")
     return (
-        f"{pictures} became a sealed, running detector of {names} "
+        f"{pictures} became a sealed, running detector for {names} "
         f"in {wording.duration(_total_s(outcome.seconds))}."
     )
 
@@ -255,7 +255,8 @@ def _timeline(frames: Sequence[InferredFrame], truth: Sequence[Sequence[object]]
         (float(frame.frame), float(len(truth[frame.frame]))) for frame in frames if frame.frame < len(truth)
     ]
     lines = [Series("found", found, "series-1"), Series("really there", there, "series-2")]
-    return line_chart("Objects in each inferred frame", lines, x_name="frame")
+    x_name = "picture" if any(frame.image for frame in frames) else "frame"
+    return line_chart(f"Objects in each inferred {x_name}", lines, x_name=x_name)
 
 
 def _timings(seconds: Mapping[str, float]) -> tuple[Bar, ...]:
@@ -271,9 +272,10 @@ def _total_s(seconds: Mapping[str, float]) -> float:
 def _commands(outcome: Outcome) -> tuple[Command, ...]:
     home = shlex.quote(str(outcome.home))
     return (
-        Command("Keep the loop running: new annotations become new releases", f"azaion up --home {home}"),
-        Command("Run the newest release on a video, while the loop runs", f"azaion infer VIDEO --home {home} --save out.mp4"),
+        Command("Start the services of this home again, until Ctrl-C", f"azaion up --home {home}"),
+        Command("Run the newest release on a video, while they run", f"azaion infer VIDEO --home {home} --save out.mp4"),
         Command("Bring in more pictures", f"azaion annotations import FOLDER --home {home}"),
-        Command("Check the split again", f"azaion dataset verify --home {home}"),
+        Command("Train on all of them; a better model becomes the next release", f"azaion train --wait --home {home}"),
+        Command("Prove again that the split does not leak", f"azaion dataset verify --home {home}"),
         Command("The same with your own data, in a home of its own", "azaion demo --data FOLDER --home ANOTHER"),
     )  # fmt: skip

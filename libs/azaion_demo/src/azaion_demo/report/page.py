@@ -66,7 +66,7 @@ async def write_report(outcome: Outcome) -> Path:
 
 def render(outcome: Outcome, evidence: Evidence) -> str:
     """The page as text."""
-    hero = max(evidence.frames, key=lambda frame: len(frame.detections), default=None)
+    fullest = sorted(evidence.frames, key=lambda frame: len(frame.detections))[-1:]
     return _environment().get_template("template.html").render(
         facts=facts_of(outcome, evidence),
         done=evidence.finished,
@@ -74,10 +74,11 @@ def render(outcome: Outcome, evidence: Evidence) -> str:
         strip=group_strip(evidence.group_sizes),
         samples=_samples(evidence),
         legend=_legend(evidence),
-        hero=next(iter(_stills(outcome.video, [hero] if hero else [], _HERO_PX)), None),
+        hero=next(iter(_stills(outcome.video, [frame for frame in fullest if frame.detections], _HERO_PX)), None),
         stills=_stills(outcome.video, _chosen(evidence.frames), _STILL_PX),
         film=_film(outcome.video),
         frames=outcome.inference["frames"],
+        shown="video" if outcome.material.video else "test pictures",
     )  # fmt: skip
 
 

@@ -19,14 +19,20 @@ _Item = TypeVar("_Item")
 def choose_pictures(
     saved: Mapping[str, ImageSaved],
     augmented: Mapping[str, BatchAugmented],
-    sides: Mapping[str, str],
+    train_groups: Mapping[str, str],
     count: int = PICTURES,
 ) -> list[str]:
-    """Names of pictures of the train side that show most: each condition in turn, many classes, boxes enough."""
+    """Names of pictures that show most: one per scene, each condition in turn, many classes, boxes enough.
+
+    ``train_groups`` has the group of each picture of the train side, the only one whose variants are used.
+    """
     candidates = [saved[name] for name in sorted(augmented) if name in saved]
-    on_train = [event for event in candidates if sides.get(event.name) == "train"]
-    by_condition: dict[str, list[ImageSaved]] = {}
+    on_train = [event for event in candidates if event.name in train_groups]
+    one_per_group: dict[str, ImageSaved] = {}
     for event in sorted(on_train or candidates, key=_interest, reverse=True):
+        one_per_group.setdefault(train_groups.get(event.name, event.name), event)
+    by_condition: dict[str, list[ImageSaved]] = {}
+    for event in one_per_group.values():
         by_condition.setdefault(condition_of(event), []).append(event)
     queues = [by_condition[condition] for condition in sorted(by_condition, key=_usual_order)]
     return [event.name for event in _in_turn(queues)[:count]]
