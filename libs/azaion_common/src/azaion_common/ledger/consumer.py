@@ -22,6 +22,7 @@ from azaion_common.ledger import inbox, metrics
 from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
 from azaion_common.ledger.inbox import Outcome
 from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.outbox import Outbox
 from azaion_common.runtime.stopping import items_until_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog, Record
@@ -43,6 +44,14 @@ class _Step(Generic[Content, Prepared]):
     delivery: Delivery[Content] | None = None
     prepared: Prepared | None = None
     error: AzaionError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A transaction under way, and what it will owe."""
+
+    connection: Connection
+    outbox: Outbox
 
 
 class _Refused(Exception):  # noqa: N818 - carries an error out of a transaction
@@ -182,15 +191,17 @@ class Consumer(Generic[Content, Prepared]):
         raw: dict[int, MessageDeadLettered],
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        open_ = _Open(connection, self._ledger.outbox(connection))
         for index, step in enumerate(steps):
             if step.error is not None:
-                self._quarantine(connection, step, step.error, raw[step.record.offset])
+                self._quarantine(open_, step, step.error, raw[step.record.offset])
                 outcomes.append("quarantined")
             elif step.delivery is None or self._is_duplicate(connection, step.delivery):
                 outcomes.append("passed_over")
             else:
-                self._apply_one(connection, index, step.delivery, step)
+                self._apply_one(open_, index, step.delivery, step.prepared)  # type: ignore[arg-type]  # prepared when delivered
                 outcomes.append("applied")
+        open_.outbox.flush()
         inbox.advance(connection, self._stream, steps[-1].record.offset + 1, outcomes)
         inbox.clear_in_flight(connection, self._stream)
         return outcomes
@@ -200,34 +211,28 @@ class Consumer(Generic[Content, Prepared]):
             connection, self._stream, delivery.envelope
         )
 
-    def _apply_one(
-        self, connection: Connection, index: int, delivery: Delivery[Content], step: _Step[Content, Prepared]
-    ) -> None:
+    def _apply_one(self, open_: _Open, index: int, delivery: Delivery[Content], prepared: Prepared) -> None:
         try:
-            effects: Iterable[Effect] = self._handler.apply(connection, delivery, step.prepared)  # type: ignore[arg-type]
-            self._ledger.emit(connection, effects, cause=delivery.envelope)
+            effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, prepared)
+            open_.outbox.add(effects, cause=delivery.envelope)
         except PermanentError as error:
             raise _Refused(index, error) from error
         except TransientError:
             raise
         except Exception as error:
-            _log.exception("message.failed", stream=self._stream, offset=step.record.offset)
+            _log.exception("message.failed", stream=self._stream, offset=delivery.record.offset)
             raise _Refused(index, _internal(error)) from error
 
     def _quarantine(
-        self,
-        connection: Connection,
-        step: _Step[Content, Prepared],
-        error: AzaionError,
-        letter: MessageDeadLettered,
+        self, open_: _Open, step: _Step[Content, Prepared], error: AzaionError, letter: MessageDeadLettered
     ) -> None:
-        if step.delivery is not None and self._is_duplicate(connection, step.delivery):
+        if step.delivery is not None and self._is_duplicate(open_.connection, step.delivery):
             return
-        inbox.quarantine(connection, self._stream, step.record.offset, error, letter.raw.sha256)
+        inbox.quarantine(open_.connection, self._stream, step.record.offset, error, letter.raw.sha256)
         letter = letter.model_copy(update={"reason": error.code, "message": error.message[:2000]})
         subject = f"{self._stream}/{step.record.offset}"
-        own = self._handler.quarantined(connection, step.record, error, letter.raw.sha256)
-        self._ledger.emit(connection, [Outgoing(dead_letters.STREAM, letter, subject), *own])
+        own = self._handler.quarantined(open_.connection, step.record, error, letter.raw.sha256)
+        open_.outbox.add([Outgoing(dead_letters.STREAM, letter, subject), *own])
 
     def _tell(self, step: _Step[Content, Prepared], outcome: Outcome) -> None:
         """One canonical line for each message."""

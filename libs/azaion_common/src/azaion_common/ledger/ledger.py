@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
 from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import Envelope, wrap
+from azaion_common.events.envelope import Envelope
 from azaion_common.ledger import tables
-from azaion_common.ledger.handler import Effect, NewJob, Outgoing
+from azaion_common.ledger.handler import Effect
+from azaion_common.ledger.outbox import Outbox
 from azaion_common.storage.durable import make_folder
 
 Result = TypeVar("Result")
@@ -66,43 +66,17 @@ class Ledger:
         """Run ``work``, which only reads, on one consistent state."""
         return await self._in_thread(lambda: self._transact(work))
 
+    def outbox(self, connection: Connection) -> Outbox:
+        """What the transaction of ``connection`` owes to others; to be flushed before its end."""
+        return Outbox(connection, self.service, self.epoch)
+
     def emit(
         self, connection: Connection, effects: Iterable[Effect], *, cause: Envelope | None = None
     ) -> None:
         """Put ``effects`` into the outbox, inside the transaction of ``connection``."""
-        for effect in effects:
-            match effect:
-                case Outgoing():
-                    self._emit_event(connection, effect, cause)
-                case NewJob():
-                    _add(
-                        connection,
-                        kind="job",
-                        destination=effect.queue,
-                        key=effect.job_id,
-                        body=effect.body.encode(),
-                    )
-
-    def _emit_event(self, connection: Connection, outgoing: Outgoing, cause: Envelope | None) -> None:
-        seq = _next_seq(connection, outgoing.stream)
-        envelope = wrap(
-            event=outgoing.event,
-            subject=outgoing.subject,
-            producer=self.service,
-            epoch=self.epoch,
-            seq=seq,
-            stream=outgoing.stream,
-            causation=cause.id if cause else None,
-            traceparent=cause.traceparent if cause else None,
-        )
-        _add(
-            connection,
-            kind="event",
-            destination=outgoing.stream,
-            key=outgoing.subject[:200],
-            seq=seq,
-            body=encode(envelope),
-        )
+        outbox = self.outbox(connection)
+        outbox.add(effects, cause=cause)
+        outbox.flush()
 
     def _connect(self, metadata: MetaData) -> None:
         self._connection = self._engine.connect()
@@ -142,7 +116,9 @@ def sqlite_url(path: Path) -> str:
 
 
 def _engine(url: str) -> Engine:
-    engine = sa.create_engine(url, poolclass=sa.StaticPool if url.startswith("sqlite") else None)
+    # Parameters stay out of error messages: they hold addresses of people, and errors travel into dead letters.
+    pool = sa.StaticPool if url.startswith("sqlite") else None
+    engine = sa.create_engine(url, poolclass=pool, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _make_durable)
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -169,23 +145,3 @@ def _epoch(connection: Connection, service: str) -> int:
     epoch = time.time_ns() // 1_000_000
     connection.execute(tables.IDENTITY.insert().values(service=service, epoch=epoch))
     return epoch
-
-
-def _next_seq(connection: Connection, stream: str) -> int:
-    table = tables.SEQUENCES
-    last = connection.execute(
-        sa.select(table.c.last_seq).where(table.c.stream == stream)
-    ).scalar_one_or_none()
-    if last is None:
-        connection.execute(table.insert().values(stream=stream, last_seq=1))
-        return 1
-    connection.execute(table.update().where(table.c.stream == stream).values(last_seq=last + 1))
-    return int(last) + 1
-
-
-def _add(connection: Connection, *, kind: str, destination: str, key: str, body: bytes, seq: int = 0) -> None:
-    connection.execute(
-        tables.OUTBOX.insert().values(
-            kind=kind, destination=destination, key=key, seq=seq, body=body, sent=False
-        )
-    )
