@@ -151,11 +151,14 @@ def test_the_child_dies_with_its_parent(start: Start, data: Path, tmp_path: Path
 
 
 def test_a_measurement_only_at_the_end(start: Start, data: Path, tmp_path: Path) -> None:
-    """val_period 0 measures the last epoch and takes that one."""
-    job = train_job(data, tmp_path / "run", overrides={**QUICK, "val_period": 0})
+    """val_period 0 measures the last epoch and takes that one; epoch_pictures makes an epoch one batch of 24/3."""
+    job = train_job(data, tmp_path / "run", overrides={**QUICK, "val_period": 0, "epoch_pictures": 8})
 
-    result = outcome(start, job)
+    code, lines = start(job).finish()
 
+    result = lines[-1]
+    assert code == 0
+    assert {line["batches"] for line in lines if line["type"] == "progress"} == {1}
     assert [bool(entry["metrics"]) for entry in result["curves"]] == [False, True]
     assert result["best_epoch"] == 2
 
@@ -212,7 +215,13 @@ def test_the_onnx_export_matches_the_checkpoint(
     import onnxruntime
 
     picture = data.parent / "images" / "test" / "0.png"
-    common = {"checkpoint": trained["result"]["best"], "imgsz": 96, "confidence": 0.001, "iou": 1.0, "max_detections": 20}
+    common = {
+        "checkpoint": trained["result"]["best"],
+        "imgsz": 96,
+        "confidence": 0.001,
+        "iou": 1.0,
+        "max_detections": 20,
+    }
     predicted = outcome(
         start,
         {"operation": "predict", **common, "images": [str(picture)], "output": str(tmp_path / "p.jsonl")},
@@ -311,7 +320,7 @@ def test_pictures_without_labels_are_refused(start: Start, data: Path, tmp_path:
     assert error["code"] == "dataset_unreadable"
 
 
-@pytest.mark.parametrize("overrides", [{"project": "/elsewhere"}, {"lr0": "fast"}])
+@pytest.mark.parametrize("overrides", [{"project": "/elsewhere"}, {"lr0": "fast"}, {"val_period": -1}])
 def test_bad_overrides_are_refused(
     start: Start, data: Path, tmp_path: Path, overrides: dict[str, Any]
 ) -> None:

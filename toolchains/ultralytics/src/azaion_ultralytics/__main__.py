@@ -7,6 +7,7 @@ import sys
 import traceback
 from typing import Any
 
+from azaion_ultralytics.devices import share_the_cores
 from azaion_ultralytics.errors import classify
 from azaion_ultralytics.lifeline import die_with_parent, read_job_line, stop_on_signals, take_stdout
 from azaion_ultralytics.offline import go_offline
@@ -30,6 +31,7 @@ def main() -> int:
         job = parse_job(read_job_line())
         die_with_parent()
         go_offline()
+        share_the_cores()
         channel.emit("result", **perform(job, channel))
     except Exception as error:  # noqa: BLE001 -- the last place: every failure becomes a line with a code
         traceback.print_exc()

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from azaion_ultralytics.errors import ToolchainError
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as Linux names them in /proc/cpuinfo
+
+
+def share_the_cores() -> None:
+    """Let idle threads sleep instead of spin; must run before torch is imported.
+
+    OpenMP's default busy-waiting is as fast on an idle machine, and several times slower as soon as anything else
+    wants the cores.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def resolve_device(device: str) -> str:
@@ -28,3 +40,14 @@ def use_threads(threads: int | None = None) -> None:
     import torch
 
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether this is a CPU that multiplies bfloat16 in hardware; one that emulates it is slower than with float32."""
+    return device == "cpu" and bool(BFLOAT16_FLAGS & _cpu_flags())
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

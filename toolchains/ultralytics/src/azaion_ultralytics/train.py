@@ -15,29 +15,31 @@ from azaion_ultralytics.checkpoints import (
     sha256_of,
 )
 from azaion_ultralytics.dataset import read_dataset, write_dataset
-from azaion_ultralytics.devices import resolve_device
+from azaion_ultralytics.devices import has_bfloat16, resolve_device
 from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel, TrainJob, bad_job
 
 # Settings of ultralytics that a job may change. Its own: where to write, what to train, how long, on what device,
-# what to save. val_period is ours: measure every n-th epoch (0: only after the last).
+# what to save.
 OPTIMISER = (
     "optimizer lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs patience amp "
-    "freeze multi_scale single_cls fraction cls_remap max_det deterministic compile cache workers rect val_period"
+    "freeze multi_scale single_cls fraction cls_remap max_det deterministic compile cache workers rect"
 )
 LOSS = "box cls dfl cls_pw"
 AUGMENTATION = (
     "hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr bgr mosaic mixup cutmix copy_paste "
     "close_mosaic"
 )
-OVERRIDES = frozenset(f"{OPTIMISER} {LOSS} {AUGMENTATION}".split())
+# Ours: measure every n-th epoch (0: only after the last), and draw so many pictures at random for each epoch (0: all),
+# so that checkpoints and curves come often however large the dataset is.
+PACE = {"val_period": 1, "epoch_pictures": 0}
+OVERRIDES = frozenset(f"{OPTIMISER} {LOSS} {AUGMENTATION}".split()) | PACE.keys()
 OWN_ARCHITECTURES = Path(__file__).parent / "architectures"
 
 
 def train(job: TrainJob, channel: Channel) -> dict[str, Any]:
     """Train from the start, go on from the newest verified checkpoint, or return the result that is already there."""
-    if unknown := sorted(job.overrides.keys() - OVERRIDES):
-        raise bad_job(f"unknown overrides: {', '.join(unknown)}")
+    check_overrides(job.overrides)
     data = read_dataset(job.data, sides=("train", "val"))
     architecture = find_architecture(job.architecture)
     if job.weights:
@@ -49,6 +51,19 @@ def train(job: TrainJob, channel: Channel) -> dict[str, Any]:
         if newest is None or not newest.finished:
             run(job, store, channel, data=data, architecture=architecture, newest=newest)
         return finish(store)
+
+
+def check_overrides(overrides: dict[str, Any]) -> None:
+    """Ultralytics checks the values of its own settings later; names, and the values of ours, are checked here.
+
+    Raises:
+        ToolchainError: ``bad_job``.
+    """
+    if unknown := sorted(overrides.keys() - OVERRIDES):
+        raise bad_job(f"unknown overrides: {', '.join(unknown)}")
+    for name in PACE.keys() & overrides.keys():
+        if type(overrides[name]) is not int or overrides[name] < 0:
+            raise bad_job(f"{name} must be a whole number of 0 or more")
 
 
 def identity(job: TrainJob) -> str:
@@ -115,15 +130,18 @@ def run(
 ) -> None:
     from azaion_ultralytics.training import DetectorTraining
 
-    settings = {name: value for name, value in job.overrides.items() if name != "val_period"}
-    settings |= {
+    device = resolve_device(job.device)
+    pace = {name: job.overrides.get(name, default) for name, default in PACE.items()}
+    mixed = job.overrides.get("amp", True)
+    settings = {name: value for name, value in job.overrides.items() if name not in PACE} | {
         "model": architecture,
         "data": str(write_dataset(data, store.workdir / "data.yaml")),
         "pretrained": str(job.weights) if job.weights else False,
         "epochs": job.epochs,
         "imgsz": job.imgsz,
         "batch": job.batch,
-        "device": resolve_device(job.device),
+        "device": device,
+        "amp": mixed and device != "cpu",
         "seed": job.seed,
         "save_dir": str(store.scratch),
         "resume": str(store.path(newest.epoch)) if newest else False,
@@ -136,7 +154,8 @@ def run(
     except (TypeError, ValueError) as error:  # what ultralytics' own check of its settings raises
         raise bad_job(str(error)) from error
     training.store, training.channel, training.resumed = store, channel, newest
-    training.val_period, training.threads = job.overrides.get("val_period", 1), job.threads
+    training.threads, training.bfloat16 = job.threads, mixed and has_bfloat16(device)
+    training.val_period, training.epoch_pictures = pace["val_period"], pace["epoch_pictures"]
     training.start()
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from typing import Any
 
+import torch
 from ultralytics.models.yolo.detect import DetectionTrainer
 
 from azaion_ultralytics.checkpoints import Checkpoint, CheckpointStore, sha256_of
@@ -20,15 +21,16 @@ METRICS = {"precision": "precision", "recall": "recall", "mAP50": "map50", "mAP5
 class DetectorTraining(DetectionTrainer):
     """One training of one job. (Its name holds no "Trainer": that is what adds ultralytics' platform callbacks.)
 
-    `store` and `channel` are set by whoever makes it, and so are `val_period` (measure every n-th epoch; 0: only
-    after the last) and `threads`. `resumed` is the checkpoint that it goes on from.
+    The attributes below are set by whoever makes it.
     """
 
     store: CheckpointStore
     channel: Channel
-    resumed: Checkpoint | None = None
-    val_period: int = 1
+    resumed: Checkpoint | None = None  # what it goes on from
+    val_period = 1  # measure every n-th epoch; 0: only after the last
+    epoch_pictures = 0  # draw so many at random for each epoch; 0: all of them
     threads: int | None = None
+    bfloat16 = False
     _measured = False
     _batch = 0
 
@@ -40,9 +42,27 @@ class DetectorTraining(DetectionTrainer):
         self.add_callback("on_pretrain_routine_end", lambda _: self._refuse_unlabelled())
         self.add_callback("on_train_start", lambda _: use_threads(self.threads))
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
+        self.add_callback("on_train_batch_start", lambda _: self._decay_learning_rate())
         self.add_callback("on_train_batch_end", lambda _: self._report_batch())
         self.add_callback("on_train_epoch_end", lambda _: self._refuse_nan())
         self.train()
+
+    def _setup_train(self) -> None:
+        """Ultralytics sets up; on a CPU the network is then laid out and run the way that is fastest there."""
+        super()._setup_train()
+        if self.device.type == "cpu":
+            self.model.to(memory_format=torch.channels_last)
+            self.ema.ema.to(memory_format=torch.channels_last)
+        if self.bfloat16:  # ultralytics knows mixed precision on GPUs only
+            self.model.forward = torch.autocast("cpu", dtype=torch.bfloat16)(self.model.forward)
+
+    def get_dataloader(
+        self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
+    ) -> Any:
+        loader = super().get_dataloader(dataset_path, batch_size, rank, mode)
+        if mode == "train" and self.epoch_pictures:
+            loader.sampler._num_samples = min(self.epoch_pictures, len(loader.dataset))  # noqa: SLF001
+        return loader
 
     def validate(self) -> Any:
         self._measured = True
@@ -71,6 +91,12 @@ class DetectorTraining(DetectionTrainer):
     def _begin_epoch(self) -> None:
         self._batch, self._measured, self._epoch_began = 0, False, time.monotonic()
         self.args.val = bool(self.val_period) and (self.epoch + 1) % self.val_period == 0
+
+    def _decay_learning_rate(self) -> None:
+        """Follow the schedule within the epoch too: with two or three epochs its steps would be coarse."""
+        factor = self.lf(self.epoch + self._batch / len(self.train_loader))
+        for group in self.optimizer.param_groups:  # ultralytics overrides this while it warms up
+            group["lr"] = group["initial_lr"] * factor
 
     def _report_batch(self) -> None:
         self._batch += 1
