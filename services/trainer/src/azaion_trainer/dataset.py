@@ -61,7 +61,7 @@ def form_dataset(
         PermanentError: ``dataset_cannot_be_split`` with too few scenes, ``dataset_has_no_objects``.
     """
     if policy is None:
-        policy = _choose_policy(ready, rules, catalogue)
+        policy = _choose_policy(ready, rules)
     placement = place([each.picture for each in ready], known, policy)
     _require_sides(placement)
     by_name = {each.picture.name: each for each in ready}
@@ -82,7 +82,7 @@ def form_dataset(
     return Formation(manifest, policy, placement.placed)
 
 
-def _choose_policy(ready: Sequence[ReadyPicture], rules: GroupingRules, catalogue: Catalogue) -> SplitPolicy:
+def _choose_policy(ready: Sequence[ReadyPicture], rules: GroupingRules) -> SplitPolicy:
     groups = find_groups([each.picture for each in ready], rules)
     if len(groups) < MIN_GROUPS:
         raise PermanentError(
@@ -91,15 +91,15 @@ def _choose_policy(ready: Sequence[ReadyPicture], rules: GroupingRules, catalogu
             f" train, valid and test need at least {MIN_GROUPS}",
             hint="add pictures of other places or times: frames of one recording and near-duplicates count as one",
         )
-    weights = [_weigh([ready[index] for index in members], catalogue) for members in groups]
+    weights = [_weigh([ready[index] for index in members]) for members in groups]
     return SplitPolicy(choose_key(weights), rules)
 
 
-def _weigh(members: Sequence[ReadyPicture], catalogue: Catalogue) -> GroupWeight:
+def _weigh(members: Sequence[ReadyPicture]) -> GroupWeight:
+    """By slot, so that a split is balanced in conditions as well as in classes."""
     objects: Counter[int] = Counter()
     for member in members:
-        for slot, count in member.objects.items():
-            objects[catalogue.decode(slot)[0]] += count
+        objects.update(member.objects)
     return GroupWeight(min(member.picture.name for member in members), len(members), objects)
 
 

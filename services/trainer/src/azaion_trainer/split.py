@@ -61,7 +61,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class GroupWeight:
-    """A group as the choice of a key sees it: how many pictures and how many objects of each class."""
+    """A group as the choice of a key sees it: how many pictures and how many objects of each class in each condition."""
 
     founder: str
     pictures: int
