@@ -23,6 +23,9 @@ from azaion_common.runtime.settings import home_from
 from azaion_common.streams.sqlite import SqliteEventLog
 
 
+PIPE_WIDTH = 120
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceReport:
     """The books of one service."""
@@ -49,7 +52,7 @@ def doctor(
             json.dumps({"balanced": balanced, "services": [asdict(report) for report in reports]}) + "\n"
         )
     else:
-        Console().print(_table(reports))
+        _console().print(_table(reports))
     if not balanced:
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
@@ -75,6 +78,11 @@ async def _examine_ledger(log: SqliteEventLog, path: Path) -> ServiceReport:
         found = await ledger.read(cursors)
         depth = await ledger.read(outbox_depth)
     return ServiceReport(path.stem, depth, [await account(log, cursor) for cursor in found])
+
+
+def _console() -> Console:
+    """Wide enough for whole names where the width is unknown (a pipe, a log)."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _table(reports: list[ServiceReport]) -> Table:
