@@ -1,8 +1,9 @@
 """A process that runs services until it is told to stop.
 
 SIGTERM and Ctrl-C drain: no new work, finish or give back what is in hand, exit 0 within 20 s. A second signal, or
-20 s, ends the process at once, which is safe: effects happen once across kills. A service that fails takes the
-process down with it; nothing is ever half dead.
+20 s, ends the process at once, which is safe: effects happen once across kills. A service that the outside world
+fails for now (a full disk) is started again until it works; one that fails for good takes the process down with it.
+Nothing is ever half dead.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from pathlib import Path
 
 import structlog
 
-from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.backoff import Backoff
+from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.runtime.embedded import open_embedded
 from azaion_common.runtime.ops_server import ops_server
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.stopping import unless_stopped
 
 DRAIN_S = 18.0
 EXIT_HARD_S = 20.0
+RESTART_CAP_S = 10.0
 _log = structlog.get_logger(__name__)
 
 
@@ -49,7 +53,7 @@ async def run_services(services: Sequence[Service], home: Path) -> None:
 
 async def _run_all(services: Sequence[Service], platform: Platform) -> None:
     heart = asyncio.create_task(platform.health.beat())
-    tasks = [asyncio.create_task(service.run(platform), name=service.name) for service in services]
+    tasks = [asyncio.create_task(_insist(service, platform), name=service.name) for service in services]
     stop = asyncio.create_task(platform.stopping.wait())
     platform.health.started = True
     _log.info("process.started", services=[service.name for service in services], home=str(platform.home))
@@ -65,6 +69,23 @@ async def _run_all(services: Sequence[Service], platform: Platform) -> None:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     _raise_first(results)
+
+
+async def _insist(service: Service, platform: Platform) -> None:
+    """Run ``service``; start it again, as a supervisor would, while what ends it may pass."""
+    backoff = Backoff(cap_s=RESTART_CAP_S)
+    while not platform.stopping.is_set():
+        try:
+            return await service.run(platform)
+        except Exception as error:
+            cause = _root(error)
+            if not isinstance(cause, TransientError):
+                raise
+            platform.health.problem(service.name, str(cause))
+            _log.warning("service.waiting", service=service.name, code=cause.code, error=cause.message)
+        await unless_stopped(platform.stopping, asyncio.sleep(backoff.next()))
+        platform.health.well(service.name)
+    return None
 
 
 def _raise_first(results: Sequence[BaseException | None]) -> None:
