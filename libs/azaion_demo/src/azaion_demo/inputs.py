@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import av
+import av.error
 
 from azaion_common.errors import PermanentError
 from azaion_common.storage.durable import write_file
@@ -29,31 +33,54 @@ class Inputs:
 
 
 def checked(data: Path | None, video: Path | None, weights: Path | None) -> Inputs:
-    """The inputs with absolute paths.
+    """The inputs with absolute paths. What would only come out after the training is looked at now.
 
     Raises:
-        PermanentError: ``folder_missing``, ``video_missing``, ``weights_missing``.
+        PermanentError: ``folder_missing``, ``video_missing``, ``weights_missing``, ``video_unreadable``,
+            ``checkpoint_unreadable``.
     """
     for path, code in ((data, "folder_missing"), (video, "video_missing"), (weights, "weights_missing")):
         if path is not None and not path.exists():
             raise PermanentError(code, f"{path} does not exist")
+    if video is not None:
+        _check_video(video)
+    if weights is not None and not zipfile.is_zipfile(weights):
+        raise PermanentError(
+            "checkpoint_unreadable", f"cannot read the checkpoint {weights}: it is cut off, or none at all"
+        )
     return Inputs(*(path.absolute() if path else None for path in (data, video, weights)))
 
 
-def claim_home(home: Path, inputs: Inputs) -> None:
-    """Note in ``home`` what it is used for; the same inputs go on where they were.
+def _check_video(path: Path) -> None:
+    """Refuse what is no video, and what ends before its own index says."""
+    try:
+        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+            videos = container.streams.video
+            end = (
+                max((entry.pos + entry.size for entry in videos[0].index_entries), default=0) if videos else 0
+            )
+            whole = bool(videos) and end <= container.size
+    except (av.error.FFmpegError, OSError) as error:
+        raise PermanentError("video_unreadable", f"cannot read the video {path}: {error.strerror}") from error
+    if not whole:
+        raise PermanentError("video_unreadable", f"cannot read the video {path}: its end is missing")
+
+
+def check_home(home: Path, inputs: Inputs) -> None:
+    """Refuse a home that is used for something else.
 
     Raises:
         PermanentError: ``home_in_use`` when the home holds another demo.
     """
     path = home / STATE_FILE
-    if path.exists():
-        if json.loads(path.read_text()).get("inputs") != inputs.digest:
-            raise PermanentError(
-                "home_in_use",
-                f"{home} holds a demo of other inputs",
-                hint="choose another folder with --home",
-            )
-        return
+    if path.exists() and json.loads(path.read_text()).get("inputs") != inputs.digest:
+        raise PermanentError(
+            "home_in_use", f"{home} holds a demo of other inputs", hint="choose another folder with --home"
+        )
+
+
+def claim_home(home: Path, inputs: Inputs) -> None:
+    """Note in ``home`` what it is used for, once it is known that there is something to do."""
     home.mkdir(parents=True, exist_ok=True)
-    write_file(path, json.dumps({"inputs": inputs.digest}).encode())
+    if not (home / STATE_FILE).exists():
+        write_file(home / STATE_FILE, json.dumps({"inputs": inputs.digest}).encode())

@@ -19,7 +19,7 @@ from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_demo import children
 from azaion_demo.following import Follower
-from azaion_demo.inputs import Inputs, claim_home
+from azaion_demo.inputs import Inputs, check_home, claim_home
 from azaion_demo.loop_state import LoopState
 from azaion_demo.recipe import recipe_for
 from azaion_demo.stages import Stages
@@ -50,7 +50,7 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
     Raises:
         AzaionError: what kept the loop from its end.
     """
-    claim_home(home, inputs)
+    check_home(home, inputs)
     material = await asyncio.to_thread(
         gather,
         home,
@@ -61,6 +61,7 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
     prepared = await asyncio.to_thread(
         read_pictures, material, lambda done, total: stages.update("read", done, total)
     )
+    claim_home(home, inputs)
     widths = await asyncio.to_thread(_widths, prepared)
     write_settings(
         home, prepared.catalogue, recipe_for(widths, pretrained=inputs.weights is not None), inputs.weights
