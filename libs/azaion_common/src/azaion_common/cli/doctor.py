@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import MetaData
 
+from azaion_common.cli.output import stdout_console
 from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.accounting import StreamAccount, account, cursors, outbox_depth
@@ -21,9 +21,6 @@ from azaion_common.ledger.ledger import Ledger, sqlite_url
 from azaion_common.runtime.embedded import log_path
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams.sqlite import SqliteEventLog
-
-
-PIPE_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def doctor(
             json.dumps({"balanced": balanced, "services": [asdict(report) for report in reports]}) + "\n"
         )
     else:
-        _console().print(_table(reports))
+        stdout_console().print(_table(reports))
     if not balanced:
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
@@ -78,11 +75,6 @@ async def _examine_ledger(log: SqliteEventLog, path: Path) -> ServiceReport:
         found = await ledger.read(cursors)
         depth = await ledger.read(outbox_depth)
     return ServiceReport(path.stem, depth, [await account(log, cursor) for cursor in found])
-
-
-def _console() -> Console:
-    """Wide enough for whole names where the width is unknown (a pipe, a log)."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _table(reports: list[ServiceReport]) -> Table:
