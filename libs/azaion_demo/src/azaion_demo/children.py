@@ -13,10 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.discovery import service_names
 
 STOP_S = 25.0
+API_RECHECK_S = 0.2
 
 Result = TypeVar("Result")
 _SERVICES_OF_THE_LOOP = {"api", "ingestor", "augmentor", "trainer", "exporter", "publisher"}
@@ -73,6 +76,16 @@ def _ended(home: Path, code: int) -> PermanentError:
     )
 
 
+async def answering(api_url: str) -> None:
+    """Return when the API answers."""
+    async with httpx.AsyncClient(timeout=2) as client:
+        while True:
+            with suppress(httpx.HTTPError):
+                if (await client.get(f"{api_url}/health")).is_success:
+                    return
+            await asyncio.sleep(API_RECHECK_S)
+
+
 async def infer(arguments: list[str]) -> dict[str, Any]:
     """``azaion infer`` with ``arguments``; its last stdout line is the summary.
 
@@ -88,7 +101,11 @@ async def infer(arguments: list[str]) -> dict[str, Any]:
     finally:
         await _stop(process)
     if code != 0 or not stdout:
-        raise PermanentError("inference_failed", stderr[-1] if stderr else f"azaion infer ended with {code}")
+        reason = next(
+            (line.removeprefix("error: ") for line in stderr if line.startswith("error: ")),
+            f"exit code {code}",
+        )
+        raise PermanentError("inference_failed", f"azaion infer: {reason}")
     summary: dict[str, Any] = json.loads(stdout[-1])
     return summary
 

@@ -24,6 +24,10 @@ from azaion_common.events import (
 from azaion_common.events.envelope import Envelope
 
 
+_BEGINS = {"model.trained.v1": "export", "model.exported.v1": "publish"}
+"""Stages that begin with the event that ends the one before."""
+
+
 @dataclass
 class Span:
     """When the first and the last event of a stage happened."""
@@ -67,6 +71,8 @@ class LoopState:
         stage = self._take(envelope)
         if stage is not None:
             self.spans.setdefault(stage, Span()).touch(envelope.time)
+        if (begun := _BEGINS.get(envelope.type)) is not None:
+            self.spans.setdefault(begun, Span()).touch(envelope.time)
 
     def _take(self, envelope: Envelope) -> str | None:
         match envelope.event:

@@ -15,6 +15,7 @@ from azaion_common.errors import PermanentError
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
 from azaion_common.runtime.embedded import log_path, queue_path
+from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_demo import children
@@ -122,6 +123,7 @@ class _Loop:
         source, every = (
             (self.material.video, EVERY) if self.material.video else (self._test_pictures(state), 1)
         )
+        await children.answering(PlatformSettings.load(self.home, "platform").api_url)
         with self.stages.whole("infer"):
             return await children.infer(
                 [
