@@ -13,6 +13,7 @@ import pytest
 from azaion_common.errors import PermanentError
 from azaion_common.events import (
     DatasetFormed,
+    EpochMetrics,
     ModelRejected,
     ModelTrained,
     TrainingFailed,
@@ -340,9 +341,9 @@ async def test_a_failing_toolchain_ends_in_one_failure(
 
 def test_long_curves_are_thinned_to_what_an_event_holds() -> None:
     """First and last stay, the rest is spread evenly."""
-    points: list[Any] = list(range(1000))
+    points = [EpochMetrics(epoch=epoch, epochs=999, metrics={}, loss={}, seconds=1) for epoch in range(1000)]
 
-    assert thinned(points, 5) == [0, 250, 500, 749, 999]
+    assert [point.epoch for point in thinned(points, 5)] == [0, 250, 500, 749, 999]
     assert thinned(points[:5], 5) == points[:5]
 
 
