@@ -1,0 +1,54 @@
+"""Discovery: what is installed is what there is."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from azaion_common.errors import PermanentError
+from azaion_common.runtime import discovery
+from azaion_common.runtime.service import Service
+
+
+async def _serve(_platform: object) -> None:
+    return
+
+
+BAKERY = Service("bakery", "bakes", _serve)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three services are installed, one of which nobody has heard of."""
+    names = ("bakery", "publisher", "ingestor")
+    points = [EntryPoint(name, f"{__name__}:BAKERY", "azaion.services") for name in names]
+    commands = [EntryPoint(name, f"{__name__}:BAKERY", "azaion.commands") for name in ("train", "infer")]
+    groups = {"azaion.services": points, "azaion.commands": commands}
+    monkeypatch.setattr(discovery, "entry_points", lambda group: groups[group])
+
+
+@pytest.mark.usefixtures("installed")
+def test_services_come_in_the_order_of_the_loop_and_strangers_last() -> None:
+    """A service of somebody else's is as good as ours."""
+    assert discovery.service_names() == ["ingestor", "publisher", "bakery"]
+    assert [point.name for point in discovery.command_points()] == ["infer", "train"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_unknown_service_is_refused_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who mistypes a name reads the right one."""
+    with pytest.raises(PermanentError) as caught:
+        discovery.load_service("bakry")
+
+    assert caught.value.code == "service_unknown"
+    assert "bakery" in str(caught.value.hint)
+
+
+def test_the_services_of_the_loop_are_installed() -> None:
+    """Each can be loaded and carries the name under which it is found."""
+    for name in discovery.service_names():
+        assert discovery.load_service(name).name == name
+    assert {"api", "ingestor", "augmentor", "trainer", "exporter", "publisher"} <= set(
+        discovery.service_names()
+    )
