@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -44,10 +43,8 @@ def demo(
 
     inputs = checked(data, video, weights)
     console = Console(stderr=True)
-    started = time.monotonic()
     with Stages(console) as stages:
         outcome = asyncio.run(run(home_from(home), inputs, stages))
-        outcome.seconds["total"] = round(time.monotonic() - started, 2)
         with stages.whole("report"):
             report = asyncio.run(write_report(outcome))
     summary = summarise(outcome, report)

@@ -84,3 +84,13 @@ def claim_home(home: Path, inputs: Inputs) -> None:
     home.mkdir(parents=True, exist_ok=True)
     if not (home / STATE_FILE).exists():
         write_file(home / STATE_FILE, json.dumps({"inputs": inputs.digest}).encode())
+
+
+def add_seconds(home: Path, now: dict[str, float]) -> dict[str, float]:
+    """Keep what each stage took in the run that did its work: a later run finds it done and takes no time for it."""
+    path = home / STATE_FILE
+    state = json.loads(path.read_text())
+    before: dict[str, float] = state.get("seconds", {})
+    seconds = {stage: max(now.get(stage, 0.0), before.get(stage, 0.0)) for stage in {**before, **now}}
+    write_file(path, json.dumps({**state, "seconds": seconds}).encode())
+    return seconds

@@ -23,7 +23,6 @@ from azaion_common.events import (
 )
 from azaion_common.events.envelope import Envelope
 
-
 _BEGINS = {"model.trained.v1": "export", "model.exported.v1": "publish"}
 """Stages that begin with the event that ends the one before."""
 

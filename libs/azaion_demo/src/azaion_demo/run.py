@@ -20,7 +20,7 @@ from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_demo import children
 from azaion_demo.following import Follower
-from azaion_demo.inputs import Inputs, check_home, claim_home
+from azaion_demo.inputs import Inputs, add_seconds, claim_home
 from azaion_demo.loop_state import LoopState
 from azaion_demo.recipe import recipe_for
 from azaion_demo.stages import Stages
@@ -96,7 +96,9 @@ class _Loop:
             await follower.until(lambda state: state.published)
             inference = await self._infer(state)
         spans = {stage: span.seconds for stage, span in state.spans.items()}
-        seconds = {stage: round(value, 2) for stage, value in {**self.stages.seconds, **spans}.items()}
+        measured = {stage: round(value, 2) for stage, value in {**self.stages.seconds, **spans}.items()}
+        seconds = await asyncio.to_thread(add_seconds, self.home, measured)
+        seconds["total"] = round(sum(seconds.values()), 2)
         return Outcome(
             self.home,
             self.material,
