@@ -20,7 +20,7 @@ from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_demo import children
 from azaion_demo.following import Follower
-from azaion_demo.inputs import Inputs, add_seconds, claim_home
+from azaion_demo.inputs import Inputs, add_seconds, check_home, claim_home
 from azaion_demo.loop_state import LoopState
 from azaion_demo.recipe import recipe_for
 from azaion_demo.stages import Stages
