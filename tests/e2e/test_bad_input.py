@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,14 +30,13 @@ from looptest.program import (
     wait_until,
     write_settings,
 )
+from looptest.released import Released
 
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
 from azaion_common.annotations.wire import AnnotationMessage, encode_annotation
 from azaion_common.runtime.embedded import log_path
 from azaion_common.streams import Message
 from azaion_common.streams.sqlite import SqliteEventLog
-
-Released = Any
 
 pytestmark = pytest.mark.timeout(600)
 needs_a_loop = [pytest.mark.toolchain, pytest.mark.slow]
@@ -95,6 +95,23 @@ def test_the_demo_refuses_files_that_are_not_there(option: str, code: str, tmp_p
     assert not (tmp_path / "home").exists()
 
 
+def test_the_demo_refuses_a_cut_video_and_a_cut_checkpoint(tmp_path: Path) -> None:
+    """What would come out only after minutes of training is said before anything is made."""
+    whole = draw_video(tmp_path / "whole.mp4", 60).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    with zipfile.ZipFile(tmp_path / "whole.pt", "w") as archive:
+        archive.writestr("model/data.pkl", bytes(1000))
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:600])
+
+    codes = [
+        refusal(azaion("demo", option, tmp_path / name, home=tmp_path / "home"))[1]
+        for option, name in (("--video", "cut.mp4"), ("--weights", "cut.pt"))
+    ]
+
+    assert codes == ["video_unreadable", "checkpoint_unreadable"]
+    assert not (tmp_path / "home").exists()
+
+
 def test_the_demo_refuses_the_home_of_another_demo(tmp_path: Path) -> None:
     """What is in a home was made of other pictures: it stays as it is."""
     home = tmp_path / "home"
@@ -141,7 +158,7 @@ def test_bad_pictures_are_put_aside_and_the_others_go_on(spoilt_folder: Path, tm
     report = json.loads(succeed("annotations", "import", spoilt_folder, "--json", home=home))
     evidence = ingest(home)
 
-    expected = {name: reason for name, (_, reason) in (SPOILT_LABELS | SPOILT_PICTURES).items()}  # type: ignore[operator]
+    expected = {name: reason for name, (_, reason) in (SPOILT_LABELS | SPOILT_PICTURES).items()}
     assert {Path(each["path"]).stem: each["reason"] for each in report["quarantined"]} == expected
     told = evidence.of_type("image.quarantined")
     assert {each["name"]: each["reason"] for each in told} == expected
@@ -328,8 +345,8 @@ def replace(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB."""
-    disk = tmp_path / "disk"
+    """A home on a file system of its own, of 16 MiB."""
+    disk = tmp_path / "home"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
     with suppress(FileNotFoundError):
@@ -342,7 +359,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_stops_the_intake_and_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     """Without space pictures wait, and an import says so; with space again work goes on by itself to the end."""
-    home, evidence = new_home(small_disk / "home"), Evidence(small_disk / "home")
+    home, evidence = new_home(small_disk), Evidence(small_disk)
     folder = draw_folder(tmp_path / "set", 12, seed=8)
     with running(home, "--only", "ingestor", "--only", "augmentor") as up:
         up.process.send_signal(signal.SIGSTOP)

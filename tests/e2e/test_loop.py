@@ -12,8 +12,7 @@ from looptest.digest import outcome
 from looptest.drawing import draw_folder
 from looptest.evidence import DATASETS, MODELS, Evidence, torn_blobs, unbalanced
 from looptest.program import azaion, new_home, refusal, running, succeed, wait_until
-
-Released = Any
+from looptest.released import Released
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from looptest.drawing import draw_folder
@@ -22,7 +23,7 @@ from looptest.striking import STAGES, Striker, stage_of
 from looptest.verdict import problems
 
 EPOCHS = 3
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "ingestor": {"batch": 8},
     "trainer": {
         "min_new_pictures": 0,
@@ -137,6 +138,7 @@ def kill_and_judge(tmp_path: Path, wanted: dict[str, int], portion: int) -> None
     assert problems(home, feeder.names, feeder.refused, EPOCHS) == []
     assert [stage for stage in STAGES if not striker.hits[stage]] == []
     assert striker.hits.total() == sum(wanted.values())
+    assert striker.children > 0
     wait_until(lambda: not survivors(striker.generations), "end of all orphans", STOP_S)
     succeed("doctor", home=home)
 

@@ -127,9 +127,8 @@ class Evidence:
 
     def _late_views(self) -> int:
         tables = (("ingestor", "views_due"), ("augmentor", "augmented_views_due"))
-        return sum(
-            n for name, table in tables for (n,) in rows(self.ledger(name), f"SELECT count(*) FROM {table}")
-        )  # noqa: S608
+        queries = ((self.ledger(name), f"SELECT count(*) FROM {table}") for name, table in tables)  # noqa: S608
+        return sum(count for path, query in queries for (count,) in rows(path, query))
 
 
 def torn_blobs(evidence: Evidence) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from looptest.evidence import ANNOTATIONS, IMAGES, Evidence
-from looptest.program import START_S, Up, log_of, start_up, wait_until
+from looptest.program import START_S, Up, log_of, start_up, survivors, wait_until
 
 QUEUES = {"train": "trainings", "export": "exports", "publish": "publications"}
 STAGES = ("ingest", "augment", *QUEUES)
@@ -44,6 +44,8 @@ class Striker:
     end: Callable[[Up], None] = Up.kill
     hits: Counter[str] = field(default_factory=Counter)
     generations: list[str] = field(default_factory=list)
+    children: int = 0
+    """Processes that those that were ended had started and not yet ended themselves."""
 
     def strike(self, wanted: str, *, reach: float = 1.0) -> str:
         """End a new process within ``reach`` x the stage's span after it took up ``wanted``; returns the stage hit."""
@@ -57,6 +59,7 @@ class Striker:
         )
         time.sleep(self.rng.uniform(0, SPANS_S[wanted] * reach))
         assert up.alive, log_of(self.home)[-3:]
+        self.children += len(survivors([up.generation])) - 1
         self.end(up)
         hit = stage_of(evidence)
         self.hits[hit] += 1
@@ -64,9 +67,8 @@ class Striker:
 
     def summary(self) -> str:
         """How many of them hit which stage."""
-        return f"{self.hits.total()}: " + ", ".join(
-            f"{stage} {self.hits[stage]}" for stage in (*STAGES, "rest")
-        )
+        hits = ", ".join(f"{stage} {self.hits[stage]}" for stage in (*STAGES, "rest"))
+        return f"{self.hits.total()}: {hits}; {self.children} children had to die with them"
 
 
 def _taken(evidence: Evidence, stage: str) -> int:

@@ -32,7 +32,9 @@ async def home(tmp_path: Path) -> Path:
     async with platform(tmp_path) as opened:
         await opened.log.append("bread", [Message(b"loaf")] * 10)
         async with opened.open_ledger("bakery", MetaData()) as ledger:
-            outcomes: list[inbox.Outcome] = ["applied"] * 3 + ["passed_over"] * 2 + ["quarantined"]
+            outcomes: list[inbox.Outcome] = [
+                "applied", "applied", "applied", "passed_over", "passed_over", "quarantined",
+            ]  # fmt: skip
             await ledger.transact(lambda connection: inbox.progress(connection, "bread"))
             await ledger.transact(lambda connection: inbox.advance(connection, "bread", 6, outcomes))
     return tmp_path
