@@ -5,32 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from looptest.drawing import draw_folder, draw_video
-from looptest.evidence import ANNOTATIONS, MODELS, Evidence, torn_blobs, unbalanced
+from looptest.evidence import ANNOTATIONS, Evidence, unbalanced
 from looptest.program import (
-    TINY,
     azaion,
-    log_of,
     new_home,
     refusal,
     running,
     succeed,
     wait_until,
-    write_settings,
 )
-from looptest.released import Released
 
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
 from azaion_common.annotations.wire import AnnotationMessage, encode_annotation
@@ -39,7 +31,6 @@ from azaion_common.streams import Message
 from azaion_common.streams.sqlite import SqliteEventLog
 
 pytestmark = pytest.mark.timeout(600)
-needs_a_loop = [pytest.mark.toolchain, pytest.mark.slow]
 
 
 def nothing(folder: Path) -> None:
@@ -254,138 +245,3 @@ def test_a_cut_video_is_refused(kept: float, tmp_path: Path) -> None:
     assert code == "video_unreadable"
     assert str(cut) in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.mp4", "whole.mp4"]
-
-
-class TestWithRelease:
-    """Needs a home that went all the way."""
-
-    pytestmark = needs_a_loop
-
-    def test_a_cut_checkpoint_ends_the_training(self, released: Released, tmp_path: Path) -> None:
-        """``weights=`` with half a file: the run fails with the reason, and there is no new model of any kind."""
-        home = released.clone(tmp_path / "home")
-        evidence = Evidence(home)
-        whole = evidence.view_files("models")[0].read_bytes()
-        (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
-        with running(home):
-            weights = f"weights={tmp_path / 'cut.pt'}"
-            line, code = refusal(azaion("train", "--wait", weights, home=home))
-            missing = refusal(azaion("train", "--wait", "weights=/none.pt", home=home))
-            wait_until(evidence.settled, "rest")
-
-        assert code == "checkpoint_unreadable"
-        assert "cut.pt" in line
-        assert missing[1] == "weights_missing"
-        codes = [event.data["code"] for event in evidence.events(MODELS, "training.failed")]
-        assert codes == ["checkpoint_unreadable", "weights_missing"]
-        assert len(evidence.of_type("model.trained")) == 1
-        assert len(evidence.view_files("models")) == 1
-
-    def test_a_wrong_password_is_a_failed_publication(self, released: Released, tmp_path: Path) -> None:
-        """The command and the stream say ``auth_denied`` and which account; the former release stays current."""
-        home = released.clone(tmp_path / "home")
-        write_settings(home, {**TINY, "publisher": {"credentials": "secrets/wrong.json"}})
-        account = json.loads((home / "secrets" / "service.json").read_text())
-        (home / "secrets" / "wrong.json").write_text(json.dumps(account | {"password": "not it"}))
-        with running(home, "--only", "api", "--only", "publisher"):
-            line, code = refusal(azaion("publish", "latest", "--wait", home=home))
-
-        evidence = Evidence(home)
-        assert code == "auth_denied"
-        assert account["email"] in line
-        assert "not it" not in "".join(log_of(home))
-        assert [each["code"] for each in evidence.of_type("publish.failed")] == ["auth_denied"]
-        assert [each["release"] for each in evidence.of_type("model.published")] == [1]
-
-    @pytest.mark.parametrize("part", ["small", "big"])
-    def test_one_flipped_byte_is_refused(self, part: str, released: Released, tmp_path: Path) -> None:
-        """In either part, at its beginning, middle or end: the command ends with the reason and writes nothing."""
-        home = released.clone(tmp_path / "home")
-        evidence = Evidence(home)
-        stored = [path for path in evidence.blobs() if path.name == sha256_of(evidence, part)]
-        codes = []
-        with running(home, "--only", "api"):
-            for place in (0, 0.5, 1):
-                with flipped(stored, place):
-                    done = azaion("infer", released.video, "--json", tmp_path / "out.jsonl", home=home)
-                    codes.append(refusal(done)[1])
-            succeed("infer", released.video, home=home)
-
-        assert stored
-        assert set(codes) <= {"blob_corrupt", "package_parts_mismatch", "api_unavailable"}, codes
-        assert not (tmp_path / "out.jsonl").exists()
-
-
-def sha256_of(evidence: Evidence, part: str) -> str:
-    return str(evidence.of_type("model.published")[-1][part]["sha256"])
-
-
-class flipped:  # noqa: N801 - reads as a verb
-    """One bit of files is wrong while the block runs."""
-
-    def __init__(self, paths: list[Path], place: float) -> None:
-        self._whole = {path: path.read_bytes() for path in paths}
-        self._place = place
-
-    def __enter__(self) -> None:
-        for path, whole in self._whole.items():
-            spoilt = bytearray(whole)
-            spoilt[math.floor((len(whole) - 1) * self._place)] ^= 1
-            replace(path, bytes(spoilt))
-
-    def __exit__(self, *_: object) -> None:
-        for path, whole in self._whole.items():
-            replace(path, whole)
-
-
-def replace(path: Path, content: bytes) -> None:
-    path.unlink()
-    path.write_bytes(content)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A home on a file system of its own, of 16 MiB."""
-    disk = tmp_path / "home"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
-    with suppress(FileNotFoundError):
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            yield disk
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
-            return
-    pytest.skip("a disk of its own needs the right to mount one")
-
-
-def test_a_full_disk_stops_the_intake_and_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
-    """Without space pictures wait, and an import says so; with space again work goes on by itself to the end."""
-    home, evidence = new_home(small_disk), Evidence(small_disk)
-    folder = draw_folder(tmp_path / "set", 12, seed=8)
-    with running(home, "--only", "ingestor", "--only", "augmentor") as up:
-        up.process.send_signal(signal.SIGSTOP)
-        succeed("annotations", "import", folder, home=home)
-        ballast = fill(small_disk)
-        up.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: any("disk_full" in line for line in log_of(home)), "word of the full disk", 60)
-        more = azaion("annotations", "import", draw_folder(tmp_path / "more", 3, seed=9), home=home)
-        stored_without_space = len(evidence.pictures())
-        ballast.unlink()
-        wait_until(lambda: len(evidence.of_type("batch.augmented")) == 12, "augmented pictures", 60)
-        wait_until(evidence.settled, "rest", 60)
-
-    assert refusal(more)[1] == "disk_full"
-    assert stored_without_space < 12
-    assert len(evidence.pictures()) == 12
-    assert evidence.quarantined() == []
-    assert len(evidence.view_files("data-processed")) == 12 * 8 * 2
-    assert torn_blobs(evidence) == []
-    assert unbalanced(evidence) == []
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all the space there is."""
-    ballast = disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(os.urandom(4096))
-    return ballast
