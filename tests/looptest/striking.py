@@ -17,6 +17,9 @@ STAGES = ("ingest", "augment", *QUEUES)
 SPANS_S = {"ingest": 1.0, "augment": 4.0, "train": 12.0, "export": 8.0, "publish": 1.0}
 """How long after the beginning of its work in a stage a process is ended at the latest."""
 
+ORPHAN_S = 5.0
+"""How long children may outlive their process, counted from the start of the next one."""
+
 
 def stage_of(evidence: Evidence) -> str:
     """The earliest stage that has something to do; ``rest`` when none has."""
@@ -54,6 +57,9 @@ class Striker:
         up = start_up(self.home)
         self.generations.append(up.generation)
         wait_until(lambda: up.ready or not up.alive, "start of the services", START_S)
+        wait_until(
+            lambda: not survivors(self.generations[:-1]), "end of the children of an ended process", ORPHAN_S
+        )
         wait_until(
             lambda: not up.alive or _is_at_work(evidence, wanted, taken_before), f"work in stage {wanted}"
         )
