@@ -56,20 +56,27 @@ class Striker:
         taken_before = _taken(evidence, wanted)
         up = start_up(self.home)
         self.generations.append(up.generation)
+        try:
+            self._await_work(up, wanted, taken_before)
+            time.sleep(self.rng.uniform(0, SPANS_S[wanted] * reach))
+            assert up.alive, log_of(self.home)[-3:]
+            self.children += len(survivors([up.generation])) - 1
+            self.end(up)
+        finally:
+            up.kill()
+        hit = stage_of(evidence)
+        self.hits[hit] += 1
+        return hit
+
+    def _await_work(self, up: Up, wanted: str, taken_before: int) -> None:
         wait_until(lambda: up.ready or not up.alive, "start of the services", START_S)
         wait_until(
             lambda: not survivors(self.generations[:-1]), "end of the children of an ended process", ORPHAN_S
         )
         wait_until(
-            lambda: not up.alive or _is_at_work(evidence, wanted, taken_before), f"work in stage {wanted}"
+            lambda: not up.alive or _is_at_work(Evidence(self.home), wanted, taken_before),
+            f"work in stage {wanted}",
         )
-        time.sleep(self.rng.uniform(0, SPANS_S[wanted] * reach))
-        assert up.alive, log_of(self.home)[-3:]
-        self.children += len(survivors([up.generation])) - 1
-        self.end(up)
-        hit = stage_of(evidence)
-        self.hits[hit] += 1
-        return hit
 
     def summary(self) -> str:
         """How many of them hit which stage."""
