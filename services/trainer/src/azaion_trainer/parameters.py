@@ -60,7 +60,9 @@ class TrainingParameters(BaseModel):
         """With the number of epochs that the budget ``picture_passes`` allows; without one, unchanged."""
         if self.picture_passes is None:
             return self
-        epochs = round(self.picture_passes / max(train_files, 1))
+        drawn = self.overrides.get("epoch_pictures")  # the toolchain's: an epoch is a draw of so many
+        per_epoch = min(train_files, drawn) if isinstance(drawn, int) and drawn > 0 else train_files
+        epochs = round(self.picture_passes / max(per_epoch, 1))
         return self.model_copy(update={"epochs": max(1, min(epochs, self.epochs))})
 
     def with_home(self, home: Path) -> TrainingParameters:
