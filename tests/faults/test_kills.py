@@ -100,22 +100,27 @@ def storm(striker: Striker, feeder: Feeder, wanted: dict[str, int], portion: int
     for number in range(wanted["ingest"]):
         if number:
             feeder.more(portion)
-        striker.strike("ingest", reach=(number + 1) / wanted["ingest"])
+        striker.strike("ingest", reach=reach(number, wanted["ingest"]))
     for number in range(wanted["augment"]):
         if stage_of(Evidence(striker.home)) == "rest":
             feeder.more(portion)
-        striker.strike("augment", reach=(number + 1) / wanted["augment"])
+        striker.strike("augment", reach=reach(number, wanted["augment"]))
     with running(striker.home) as up:
         striker.generations.append(up.generation)
         wait_until(Evidence(striker.home).settled, "rest")
     succeed("train", home=striker.home)
     for stage in ("train", "export", "publish"):
         for number in range(wanted[stage]):
-            if striker.strike(stage, reach=(number + 1) / wanted[stage]) != stage:
+            if striker.strike(stage, reach=reach(number, wanted[stage])) != stage:
                 break
     while striker.hits.total() < sum(wanted.values()):
         feeder.more(portion)
         striker.strike("augment")
+
+
+def reach(number: int, strikes: int) -> float:
+    """Early strikes fall soon after a stage's work begins, so that each stage is hit; later ones go further."""
+    return (number + 0.25) / strikes
 
 
 def finish(striker: Striker) -> None:

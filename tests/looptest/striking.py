@@ -14,7 +14,7 @@ from looptest.program import START_S, Up, log_of, start_up, survivors, wait_unti
 
 QUEUES = {"train": "trainings", "export": "exports", "publish": "publications"}
 STAGES = ("ingest", "augment", *QUEUES)
-SPANS_S = {"ingest": 1.0, "augment": 4.0, "train": 12.0, "export": 8.0, "publish": 1.0}
+SPANS_S = {"ingest": 1.0, "augment": 4.0, "train": 12.0, "export": 8.0, "publish": 0.4}
 """How long after the beginning of its work in a stage a process is ended at the latest."""
 
 ORPHAN_S = 5.0
