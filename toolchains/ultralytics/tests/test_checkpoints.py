@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -89,6 +91,15 @@ def test_a_half_written_file_is_no_checkpoint(tmp_path: Path) -> None:
         checkpoint = store.newest()
     assert checkpoint
     assert checkpoint.epoch == 1
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A disk that fills up while a state is written gets the space back."""
+    with contextlib.suppress(OSError), open_store(tmp_path, "a") as store:
+        (store.folder / "incoming.pt").write_bytes(b"half of epo")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 def test_an_epoch_may_be_written_again(tmp_path: Path) -> None:

@@ -88,11 +88,6 @@ def test_a_finished_training_is_not_trained_again(start: Start, data: Path, trai
     assert lines[0] == trained["result"]
 
 
-def test_another_job_does_not_take_the_directory(start: Start, data: Path, trained: dict[str, Any]) -> None:
-    """More epochs are another job."""
-    assert outcome(start, train_job(data, trained["workdir"], epochs=3))["code"] == "workdir_in_use"
-
-
 def test_a_killed_training_goes_on(start: Start, data: Path, tmp_path: Path) -> None:
     """Kill -9 in the third epoch, a torn newest file on top: the second epoch is repeated, the curves have no gap."""
     job = train_job(data, tmp_path / "run", epochs=4)
@@ -268,16 +263,14 @@ def test_describe(start: Start, trained: dict[str, Any]) -> None:
     assert described["parameters"] > 2_000_000
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "missing", "pickle"])
+@pytest.mark.parametrize("damage", ["truncated", "missing", "pickle"])
 def test_a_bad_checkpoint_is_one_clear_line(
     start: Start, trained: dict[str, Any], tmp_path: Path, damage: str
 ) -> None:
-    """Cut off, something else, absent, or code in disguise: checkpoint_unreadable, and the code did not run."""
+    """Cut off, absent, or code in disguise: checkpoint_unreadable, and the code did not run."""
     path = tmp_path / "model.pt"
     if damage == "truncated":
         path.write_bytes(Path(trained["result"]["best"]).read_bytes()[:200_000])
-    elif damage == "text":
-        path.write_text("not a model")
     elif damage == "pickle":
         path.write_bytes(b"cposix\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
 
@@ -320,12 +313,9 @@ def test_pictures_without_labels_are_refused(start: Start, data: Path, tmp_path:
     assert error["code"] == "dataset_unreadable"
 
 
-@pytest.mark.parametrize("overrides", [{"project": "/elsewhere"}, {"lr0": "fast"}, {"val_period": -1}])
-def test_bad_overrides_are_refused(
-    start: Start, data: Path, tmp_path: Path, overrides: dict[str, Any]
-) -> None:
-    """A job may change training settings, with values of the right type, and nothing else."""
-    assert outcome(start, train_job(data, tmp_path / "run", overrides=overrides))["code"] == "bad_job"
+def test_a_setting_of_the_wrong_type_is_refused(start: Start, data: Path, tmp_path: Path) -> None:
+    """What ultralytics says about a value reaches the parent as bad_job."""
+    assert outcome(start, train_job(data, tmp_path / "run", overrides={"lr0": "fast"}))["code"] == "bad_job"
 
 
 def test_an_exploding_training_says_so(start: Start, data: Path, tmp_path: Path) -> None:

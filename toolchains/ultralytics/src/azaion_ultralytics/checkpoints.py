@@ -178,7 +178,11 @@ def open_store(workdir: Path, digest: str) -> Iterator[CheckpointStore]:
                 "workdir_in_use", f"another process trains in {workdir}", transient=True
             ) from error
         _claim(workdir, digest)
-        yield CheckpointStore(workdir)
+        store = CheckpointStore(workdir)
+        try:
+            yield store
+        finally:
+            store.incoming.unlink(missing_ok=True)  # half a checkpoint, when the disk is full
 
 
 def _claim(workdir: Path, digest: str) -> None:

@@ -31,7 +31,8 @@ def classify(error: BaseException) -> ToolchainError:
     if isinstance(error, ToolchainError):
         return error
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
-        return ToolchainError("disk_full", f"no space left on the device ({error.filename})", transient=True)
+        where = f" while writing {error.filename}" if error.filename else ""
+        return ToolchainError("disk_full", f"no space left on the disk{where}", transient=True)
     if (
         isinstance(error, MemoryError)
         or "out of memory" in text.lower()
