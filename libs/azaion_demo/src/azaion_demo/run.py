@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from azaion_common.annotations.labels import parse_detections
 from azaion_common.annotations.publish import PreparedImport, send_import
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import JobQueue
@@ -27,8 +27,6 @@ from azaion_demo.stages import Stages
 from azaion_demo.training_gauge import TrainingGauge
 from azaion_demo.workspace import Material, gather, read_pictures, write_settings
 
-SIZED_PICTURES = 50
-"""So many pictures are looked at to choose the size that training uses."""
 EVERY = 4
 
 
@@ -63,9 +61,9 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
         read_pictures, material, lambda done, total: stages.update("read", done, total)
     )
     claim_home(home, inputs)
-    widths = await asyncio.to_thread(_widths, prepared)
+    sizes = await asyncio.to_thread(_box_sizes, prepared)
     write_settings(
-        home, prepared.catalogue, recipe_for(widths, pretrained=inputs.weights is not None), inputs.weights
+        home, prepared.catalogue, recipe_for(sizes, pretrained=inputs.weights is not None), inputs.weights
     )
     async with (
         SqliteEventLog.open(log_path(home)) as log,
@@ -159,11 +157,7 @@ def show(state: LoopState, total: int, stages: Stages) -> None:
         stages.update("publish", 1, 1, f"{state.published.package_size_bytes / 1e6:.1f} MB")
 
 
-def _widths(prepared: PreparedImport) -> list[int]:
-    sound = [message.path for message in prepared.plan.sound if message.path is not None]
-    step = max(1, len(sound) // SIZED_PICTURES)
-    widths = []
-    for path in sound[::step]:
-        with Image.open(path) as picture:
-            widths.append(picture.width)
-    return widths
+def _box_sizes(prepared: PreparedImport) -> list[float]:
+    """Of every object: the root of its share of the picture."""
+    boxes = (parse_detections(message.detections, prepared.catalogue) for message in prepared.plan.sound)
+    return [math.sqrt(box.w * box.h) for found in boxes for box in found]
