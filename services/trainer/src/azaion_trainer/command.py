@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from azaion_common.cli.backlog import until_taken_in
 from azaion_common.errors import PermanentError
 from azaion_common.events import ModelRejected, ModelTrained
 from azaion_common.jobs.sqlite import SqliteJobQueue
@@ -96,7 +97,7 @@ def train(
     dataset_id = _find(place, dataset).name if dataset else None
     body = TrainingRequest(dataset_id=dataset_id, overrides=parse_settings(settings or [])).model_dump_json()
     job_id = f"cli-{uuid4().hex}"
-    result = asyncio.run(_train(place, job_id, body, wait=wait))
+    result = asyncio.run(_train(place, job_id, body, dataset_id, wait=wait))
     if result is None:
         _tell({"job_id": job_id, "run_id": run_id_of(job_id, body)}, "queued: {job_id}", as_json=as_json)
         return
@@ -127,8 +128,14 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-async def _train(home: Path, job_id: str, body: str, *, wait: bool) -> ModelTrained | ModelRejected | None:
+async def _train(
+    home: Path, job_id: str, body: str, dataset_id: str | None, *, wait: bool
+) -> ModelTrained | ModelRejected | None:
     async with SqliteEventLog.open(log_path(home)) as log, SqliteJobQueue.open(queue_path(home)) as jobs:
+        if dataset_id is None:
+            await until_taken_in(
+                home, log, Console(stderr=True)
+            )  # else it might not see the end of an import
         start = await log.end("azaion.models")
         await jobs.put(QUEUE, job_id, body)
         return await wait_for_run(log, run_id_of(job_id, body), start) if wait else None

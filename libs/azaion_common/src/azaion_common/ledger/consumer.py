@@ -27,7 +27,8 @@ from azaion_common.runtime.stopping import items_until_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog, Record
 
-MAX_DEATHS = 5
+MAX_DEATHS = 10
+"""Many, because deaths that have nothing to do with the record count too."""
 MAX_UNKNOWN_ERRORS = 3
 RAW_MEDIA_TYPE = "application/octet-stream"
 

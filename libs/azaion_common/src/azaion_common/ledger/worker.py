@@ -110,9 +110,16 @@ class JobWorker:
             await asyncio.gather(work, lease, return_exceptions=True)
 
     async def _keep_lease(self, job: Job) -> None:
-        """Returns when the lease is lost."""
-        while await self._jobs.renew(job, self._worker, lease_s=self._lease_s):  # noqa: ASYNC110 - a lease is time
+        """Returns when the lease is lost; a queue that cannot be reached for a while does not lose it."""
+        while await self._renewed(job):  # noqa: ASYNC110 - a lease is time
             await asyncio.sleep(self._lease_s / 10)
+
+    async def _renewed(self, job: Job) -> bool:
+        try:
+            return await self._jobs.renew(job, self._worker, lease_s=self._lease_s)
+        except TransientError as error:
+            _log.warning("job.lease_not_renewed", queue=job.queue, job=job.job_id, code=error.code)
+            return True
 
     def _failing(self, job: Job, error: AzaionError) -> Finish:
         return lambda connection: self._failed(connection, job, error)
