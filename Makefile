@@ -51,8 +51,11 @@ test: $(DEV) $(TRAINING) ## Install, then run every test (T=path for some of the
 test-faults: $(DEV) $(TRAINING) ## The long fault runs: 50 kills of the whole system at random moments
 	$(BIN)/pytest -s -m faults tests/faults
 
-bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (see benchmarks/README.md)
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDEO=y.mp4 for inference too)
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/seal_open.py
+	$(if $(MODEL),$(BIN)/python benchmarks/infer_video.py --model $(MODEL) --video $(VIDEO))
 
 schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
 	$(BIN)/python -m azaion_common.events.schemas tests/contract/schemas
