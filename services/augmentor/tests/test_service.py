@@ -97,7 +97,7 @@ class Bench:
 
     async def _until(self, look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
         async with asyncio.timeout(30):
-            while not enough(found := await look()):  # noqa: ASYNC110 - what is awaited is outside this process
+            while not enough(found := await look()):
                 await asyncio.sleep(0.02)
         return found
 

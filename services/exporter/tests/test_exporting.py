@@ -166,7 +166,7 @@ async def test_through_the_queue_an_export_is_announced_once(bench: Any, tmp_pat
         )  # fmt: skip
         running = asyncio.create_task(worker.run(bench.platform.stopping))
         async with asyncio.timeout(10):
-            while await bench.platform.jobs.pending(QUEUE):  # noqa: ASYNC110 - a queue rings no bell when it is empty
+            while await bench.platform.jobs.pending(QUEUE):
                 await asyncio.sleep(0.02)
         bench.platform.stopping.set()
         await running

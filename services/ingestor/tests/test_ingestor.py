@@ -70,7 +70,7 @@ async def ingest(platform: Platform, messages: Sequence[Message]) -> None:
 
 
 async def until_read(platform: Platform) -> None:
-    while not await _has_read_all(platform):  # noqa: ASYNC110 - a reader in another process has no event to wait for
+    while not await _has_read_all(platform):
         await asyncio.sleep(0.01)
 
 
@@ -173,7 +173,7 @@ async def test_a_picture_that_moves_is_seen_in_one_folder_only(
             await platform.log.append(STREAM, [wire(step)])
             await until_read(platform)
             async with asyncio.timeout(5):
-                while not list(platform.home.glob(f"{FOLDERS[step.action]}/labels/roof.txt")):  # noqa: ASYNC110
+                while not list(platform.home.glob(f"{FOLDERS[step.action]}/labels/roof.txt")):
                     await asyncio.sleep(0.01)
 
     assert shown(platform.home) == {"data_deleted": {"roof"}}
@@ -303,7 +303,7 @@ async def test_views_are_mended_at_the_start(
     stranger.write_bytes(b"")
 
     async with serving(platform), asyncio.timeout(5):
-        while stranger.exists() or not list(platform.home.glob("data/labels/roof.txt")):  # noqa: ASYNC110
+        while stranger.exists() or not list(platform.home.glob("data/labels/roof.txt")):
             await asyncio.sleep(0.01)
 
     assert shown(platform.home) == {"data": {"roof", "field"}}

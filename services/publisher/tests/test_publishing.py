@@ -268,7 +268,7 @@ async def test_through_the_queue_a_job_put_twice_ends_in_one_release(bench: Any)
     await bench.platform.jobs.put(job.queue, job.job_id, job.body)
     running = asyncio.create_task(worker.run(bench.platform.stopping))
     async with asyncio.timeout(10):
-        while await bench.platform.jobs.pending(QUEUE):  # noqa: ASYNC110 - a queue rings no bell when it is empty
+        while await bench.platform.jobs.pending(QUEUE):
             await asyncio.sleep(0.02)
     bench.platform.stopping.set()
     await running

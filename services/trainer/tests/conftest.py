@@ -138,7 +138,7 @@ class FakeToolchain:
         self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch
     ) -> TrainedCheckpoint:
         self.trained.append((data, parameters))
-        workdir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
+        workdir.mkdir(parents=True, exist_ok=True)
         curves = []
         for epoch in range(1, parameters.epochs + 1):
             point = EpochMetrics(
@@ -166,7 +166,7 @@ class FakeToolchain:
     ) -> list[PictureDetections]:
         self.detected.append(checkpoint)
         self._maybe_die(f"detect {len(self.detected)}")
-        skill = float(checkpoint.read_bytes().split()[0])  # noqa: ASYNC240
+        skill = float(checkpoint.read_bytes().split()[0])
         return [self._detections(number, skill) for number in range(len(images))]
 
     def _detections(self, number: int, skill: float) -> PictureDetections:

@@ -90,7 +90,7 @@ async def test_a_job_becomes_a_model(
 
 
 async def until_told(told: Call, kind: type[Any]) -> None:
-    while not await told(kind):  # noqa: ASYNC110 - a stream is read, there is no event to wait for
+    while not await told(kind):
         await asyncio.sleep(0.1)
 
 

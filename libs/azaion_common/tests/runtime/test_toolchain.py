@@ -79,7 +79,7 @@ def is_running(pid: int) -> bool:
 
 async def gone(pid: int) -> None:
     async with asyncio.timeout(10):
-        while is_running(pid):  # noqa: ASYNC110 - a process sends no event here
+        while is_running(pid):
             await asyncio.sleep(0.02)
 
 
