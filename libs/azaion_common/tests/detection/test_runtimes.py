@@ -8,7 +8,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from azaion_common.detection.runtimes import RuntimeName, load
+from azaion_common.detection.options import RuntimeName
+from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds, decode
 from azaion_common.errors import PermanentError
 

@@ -65,7 +65,7 @@ async def outcomes(ledger: Ledger, wanted: int) -> list[str]:
     return list(found)
 
 
-async def announced(platform: Platform) -> list[str]:
+async def announced(platform: Platform) -> list[str | None]:
     return [decode(record.body).event.name for record in await platform.log.read(images.STREAM)]  # type: ignore[union-attr]
 
 
@@ -179,7 +179,7 @@ async def test_a_job_whose_outcome_is_written_is_not_done_again(platform: Platfo
     await platform.jobs.put("q", "1", "{}")
     complete = platform.jobs.complete
 
-    async def killed_before(_job: Job, _worker: str) -> None:
+    async def killed_before(job: Job, worker: str) -> None:
         raise KeyError("stands in for the kill")
 
     platform.jobs.complete = killed_before  # type: ignore[method-assign]
