@@ -40,7 +40,7 @@ class Recipe:
         }
 
 
-FROM_SCRATCH = Recipe(320, 8, 13, 320, {"lr0": 0.002, "scale": 0.3, "flipud": 0.5})
+FROM_SCRATCH = Recipe(320, 8, 20, 320, {"lr0": 0.002, "scale": 0.3, "flipud": 0.5})
 ORDINARY_OBJECTS = Recipe(320, 16, 6, 256, {"lr0": 0.001, "scale": 0.3})
 
 
