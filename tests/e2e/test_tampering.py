@@ -60,7 +60,7 @@ def test_a_wrong_password_is_a_failed_publication(released: Released, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("part", "codes"), [("small", {"api_unavailable"}), ("big", {"package_parts_mismatch"})]
+    ("part", "codes"), [("small", {"resource_damaged"}), ("big", {"package_parts_mismatch"})]
 )
 def test_one_flipped_bit_is_refused(part: str, codes: set[str], released: Released, tmp_path: Path) -> None:
     """In either part, at its beginning, middle or end: the command ends with the reason and writes nothing.

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 from pydantic import SecretStr
@@ -35,6 +37,8 @@ from azaion_inferencer.ports import ReleasedModel
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5
+_MAX_PROBLEM_BYTES = 1 << 16
+_DAMAGED = frozenset({"blob_corrupt", "blob_missing"})
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class ReleaseDownload:
         """The verified model.
 
         Raises:
-            PermanentError: ``login_refused``, ``resource_missing``, ``blob_missing``, ``package_parts_mismatch``,
+            PermanentError: ``login_refused``, ``resource_missing``, ``resource_damaged``, ``blob_missing``, ``package_parts_mismatch``,
                 ``release_mismatch``, and what opening a package raises.
             TransientError: ``api_unavailable``, ``store_unavailable``, ``disk_full``.
         """
@@ -96,7 +100,8 @@ class ReleaseDownload:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with self.client.stream("POST", path, json=body, headers=headers) as answer:
-                _check_status(answer.status_code, path)
+                if answer.is_error:
+                    _refuse(answer.status_code, await _problem_code(answer, path), path)
                 return await _limited(answer, limit_bytes, path)
         except httpx.HTTPError as error:
             raise TransientError(
@@ -165,9 +170,19 @@ async def _limited(answer: httpx.Response, limit_bytes: int, path: str) -> bytes
     return bytes(content)
 
 
-def _check_status(status: int, path: str) -> None:
-    if status < HTTPStatus.BAD_REQUEST:
-        return
+async def _problem_code(answer: httpx.Response, path: str) -> str:
+    """The code of a problem document; empty when the answer is none."""
+    try:
+        return str(json.loads(await _limited(answer, _MAX_PROBLEM_BYTES, path))["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _refuse(status: int, code: str, path: str) -> NoReturn:
+    if code in _DAMAGED:
+        raise PermanentError(
+            "resource_damaged", f"the API's copy of {path} is damaged", hint="publish the model again"
+        )
     if status == HTTPStatus.UNAUTHORIZED:
         raise PermanentError(
             "login_refused", "the API refuses this account", hint="check e-mail and password"
