@@ -232,6 +232,14 @@ async def test_answers_of_the_api_become_typed_errors(
     assert refused.value.code == code
 
 
+async def test_a_copy_that_the_api_knows_to_be_damaged_is_a_permanent_error(world: World) -> None:
+    """Trying again would bring the same damage: the problem's code decides, not the status alone."""
+    with pytest.raises(PermanentError) as refused:
+        await world.fetch(lambda request: httpx.Response(500, json={"code": "blob_corrupt"}))
+
+    assert refused.value.code == "resource_damaged"
+
+
 async def test_an_api_that_does_not_answer_is_a_transient_error(world: World) -> None:
     """A broken connection is no reason to give up for good."""
 
