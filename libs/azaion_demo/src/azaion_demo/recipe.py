@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-TARGET_SIZE = 0.2
+TARGET_SIZE = 0.24
 """Relative size (root of the share of the picture) that small objects are scaled up to now and then: cameras differ."""
 SCALE_LIMITS = (1.3, 8.0)
 SMALL_OBJECTS = 2.0
@@ -55,7 +55,7 @@ def tiny_objects(enlargement: float) -> Recipe:
         "flipud": 0.5,
         "val_period": 0,
     }
-    return Recipe(512, 16, 14, 96, {**changes, "scale": [0.5, round(enlargement, 1)]})
+    return Recipe(640, 16, 20, 160, {**changes, "scale": [0.5, round(enlargement, 1)]})
 
 
 def recipe_for(box_sizes: Sequence[float], *, pretrained: bool) -> Recipe:
