@@ -132,7 +132,7 @@ async def _train(
     home: Path, job_id: str, body: str, dataset_id: str | None, *, wait: bool
 ) -> ModelTrained | ModelRejected | None:
     async with SqliteEventLog.open(log_path(home)) as log, SqliteJobQueue.open(queue_path(home)) as jobs:
-        if dataset_id is None:
+        if wait and dataset_id is None:
             await until_taken_in(
                 home, log, Console(stderr=True)
             )  # else it might not see the end of an import
