@@ -22,7 +22,7 @@ from azaion_demo import children
 from azaion_demo.following import Follower
 from azaion_demo.inputs import Inputs, add_seconds, check_home, claim_home
 from azaion_demo.loop_state import LoopState
-from azaion_demo.recipe import recipe_for
+from azaion_demo.recipe import Recipe, recipe_for
 from azaion_demo.stages import Stages
 from azaion_demo.training_gauge import TrainingGauge
 from azaion_demo.workspace import Material, gather, read_pictures, write_settings
@@ -62,15 +62,14 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
     )
     claim_home(home, inputs)
     sizes = await asyncio.to_thread(_box_sizes, prepared)
-    write_settings(
-        home, prepared.catalogue, recipe_for(sizes, pretrained=inputs.weights is not None), inputs.weights
-    )
+    recipe = recipe_for(sizes, pretrained=inputs.weights is not None)
+    write_settings(home, prepared.catalogue, recipe, inputs.weights)
     async with (
         SqliteEventLog.open(log_path(home)) as log,
         SqliteJobQueue.open(queue_path(home)) as jobs,
         children.services_running(home) as services,
     ):
-        loop = _Loop(home, inputs, material, prepared, log, jobs, stages)
+        loop = _Loop(home, inputs, material, prepared, recipe, log, jobs, stages)
         return await children.unless_dead(services, home, loop.run())
 
 
@@ -82,6 +81,7 @@ class _Loop:
     inputs: Inputs
     material: Material
     prepared: PreparedImport
+    recipe: Recipe
     log: EventLog
     jobs: JobQueue
     stages: Stages
@@ -128,6 +128,7 @@ class _Loop:
             return await children.infer(
                 [
                     str(source), "--home", str(self.home), "--every", str(every), "--summary-json",
+                    "--confidence", str(self.recipe.confidence),
                     "--save", str(self._result("annotated.mp4")), "--json-lines", str(self._result("detections.jsonl")),
                 ]
             )  # fmt: skip
