@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, create_engine
 
+from azaion_common.cli.model_events import contents
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import Event, ExportFailed, ModelExported
 from azaion_common.events.models import STREAM
@@ -18,7 +19,7 @@ from azaion_common.ledger.ledger import Ledger, sqlite_url
 from azaion_common.ledger.relay import Relay
 from azaion_common.ledger.worker import JobWorker
 from azaion_common.streams import Record
-from azaion_exporter.command import answers, contents, find_trained, outcome
+from azaion_exporter.command import answers, find_trained, outcome
 from azaion_exporter.exporting import ExportDiffersError
 from azaion_exporter.handlers import Planner
 from azaion_exporter.plan import (

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
+from azaion_common.cli.model_events import answer, is_meant, newest
 from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
 from azaion_common.events.models import STREAM
-from azaion_common.ledger.decoding import decode_event
 from azaion_common.runtime.embedded import open_embedded
-from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.settings import home_from
-from azaion_common.streams import EventLog, Record
+from azaion_common.streams import EventLog
 from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
-
-LATEST = "latest"
 
 
 def register(app: typer.Typer) -> None:
@@ -49,15 +44,7 @@ async def _export(model: str, target: Target, home: Home, *, wait: bool) -> None
         await platform.jobs.put(planned.queue, planned.job_id, planned.body)
         typer.echo(f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued")
         if wait:
-            await _tell_outcome(platform, job, end)
-
-
-async def _tell_outcome(platform: Platform, job: ExportJob, offset: int) -> None:
-    async for batch in platform.log.follow(STREAM, offset):
-        for event in contents(batch):
-            if answers(event, job):
-                typer.echo(outcome(event))
-                return
+            typer.echo(outcome(await answer(platform.log, end, lambda event: answers(event, job))))
 
 
 def answers(event: Event, job: ExportJob) -> bool:
@@ -98,12 +85,7 @@ async def find_trained(log: EventLog, wanted: str) -> ModelTrained:
     Raises:
         PermanentError: ``model_missing``.
     """
-    found, offset = None, 0
-    while batch := await log.read(STREAM, offset):
-        offset = batch[-1].offset + 1
-        for event in contents(batch):
-            if isinstance(event, ModelTrained) and _fits(event, wanted):
-                found = event
+    found = await newest(log, ModelTrained, lambda model: is_meant(model.model_id, wanted))
     if found is None:
         raise PermanentError(
             "model_missing",
@@ -111,15 +93,3 @@ async def find_trained(log: EventLog, wanted: str) -> ModelTrained:
             hint="'latest' means the newest one",
         )
     return found
-
-
-def contents(records: Iterable[Record]) -> Iterator[Event]:
-    """What can be read of ``records``: the rest is in the services' quarantine and no business of a command."""
-    for record in records:
-        with suppress(PermanentError):
-            if delivery := decode_event(record):
-                yield delivery.content
-
-
-def _fits(model: ModelTrained, wanted: str) -> bool:
-    return wanted == LATEST or (wanted != "" and model.model_id.startswith(wanted))

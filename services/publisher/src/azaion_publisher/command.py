@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
+from azaion_common.cli.model_events import answer, is_meant, newest
 from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.events.models import STREAM
-from azaion_common.ledger.decoding import decode_event
 from azaion_common.runtime.embedded import open_embedded
-from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.settings import home_from
-from azaion_common.streams import EventLog, Record
+from azaion_common.streams import EventLog
 from azaion_publisher.plan import PublishJob, new_job, publish_job
-
-LATEST = "latest"
 
 
 def register(app: typer.Typer) -> None:
@@ -49,15 +44,7 @@ async def _publish(model: str, target: str, home: Home, *, wait: bool) -> None:
             f"publication of {job.model_id} for {job.target}, {job.imgsz} px, batch {job.batch}: queued"
         )
         if wait:
-            await _tell_outcome(platform, job, end)
-
-
-async def _tell_outcome(platform: Platform, job: PublishJob, offset: int) -> None:
-    async for batch in platform.log.follow(STREAM, offset):
-        for event in contents(batch):
-            if answers(event, job):
-                typer.echo(outcome(event))
-                return
+            typer.echo(outcome(await answer(platform.log, end, lambda event: answers(event, job))))
 
 
 def answers(event: Event, job: PublishJob) -> bool:
@@ -95,12 +82,9 @@ async def find_export(log: EventLog, wanted: str, target: str) -> ModelExported:
     Raises:
         PermanentError: ``export_missing``.
     """
-    found, offset = None, 0
-    while batch := await log.read(STREAM, offset):
-        offset = batch[-1].offset + 1
-        for event in contents(batch):
-            if isinstance(event, ModelExported) and event.target == target and _fits(event, wanted):
-                found = event
+    found = await newest(
+        log, ModelExported, lambda export: export.target == target and is_meant(export.model_id, wanted)
+    )
     if found is None:
         raise PermanentError(
             "export_missing",
@@ -108,15 +92,3 @@ async def find_export(log: EventLog, wanted: str, target: str) -> ModelExported:
             hint=f"make one with: azaion export MODEL --target {target}",
         )
     return found
-
-
-def contents(records: Iterable[Record]) -> Iterator[Event]:
-    """What can be read of ``records``: the rest is in the services' quarantine and no business of a command."""
-    for record in records:
-        with suppress(PermanentError):
-            if delivery := decode_event(record):
-                yield delivery.content
-
-
-def _fits(export: ModelExported, wanted: str) -> bool:
-    return wanted == LATEST or (wanted != "" and export.model_id.startswith(wanted))
