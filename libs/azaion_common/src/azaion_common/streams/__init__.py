@@ -43,11 +43,25 @@ class EventLog(Protocol):
         that sending again after doubt is harmless.
 
         Raises:
-            TransientError: the log cannot be used now (``disk_full`` and others); all may have been stored, or nothing.
+            TransientError: the log cannot be used now (``disk_full`` and others): any number of the messages, from
+                the first on, may have been stored. ``log_regressed``: it lost messages that it had stored before
+                (send again what ``last_seq`` lacks).
+            PermanentError: ``sequence_disordered``: with ``producer``, sequence numbers have to rise from 1.
         """
 
-    def follow(self, stream: str, offset: int = 0, *, max_batch: int = 100) -> AsyncIterator[list[Record]]:
-        """Batches of records from ``offset`` on, for ever: at the end it waits until more is appended."""
+    def follow(
+        self, stream: str, offset: int = 0, *, max_batch: int = 100, after: bytes | None = None
+    ) -> AsyncIterator[list[Record]]:
+        """Batches of records from ``offset`` on, for ever: at the end it waits until more is appended.
+
+        Outages are waited out. ``offset`` 0 is the first record that there is. ``after`` is the SHA-256 of the body
+        just before ``offset``, where the reader has it: offsets alone do not tell one log from another.
+
+        Raises:
+            TransientError: ``log_regressed``: the log ends before ``offset``, or holds something else before it.
+                What was read may have been lost and its offsets given to others: read again from 0.
+            PermanentError: ``log_truncated``: retention has removed ``offset``; going on would skip records.
+        """
 
     async def read(self, stream: str, offset: int = 0, *, limit: int = 100) -> list[Record]:
         """Up to ``limit`` records from ``offset`` on; empty at the end. Does not wait."""
@@ -55,11 +69,21 @@ class EventLog(Protocol):
     async def end(self, stream: str) -> int:
         """The offset that the next record will be at or after; 0 for an empty stream."""
 
+    async def first(self, stream: str) -> int:
+        """The offset of the first record that retention has left; 0 for an empty stream."""
+
     async def count(self, stream: str, before: int | None = None) -> int:
         """How many records there are (with an offset lower than ``before``)."""
 
     async def last_seq(self, stream: str, producer: str) -> int | None:
         """The highest ``seq`` stored of ``producer``; None when there is none."""
 
-    async def streams(self) -> list[str]:
-        """Names of all streams, sorted."""
+    async def acknowledge(self, stream: str, reader: str, positions: Mapping[str, int]) -> None:
+        """Tell that ``reader`` has applied, durably, every message up to these numbers, by producer.
+
+        Raises:
+            TransientError: it may have been told or not.
+        """
+
+    async def acknowledged(self, stream: str, producer: str) -> Mapping[str, int]:
+        """The highest number of ``producer`` that each reader has told of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import msgpack
 
+from azaion_common.errors import PermanentError, TransientError
 from azaion_common.storage.shared_database import SharedDatabase
 from azaion_common.streams import Message, PropertyValue, Record
 
@@ -20,7 +22,14 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE TABLE IF NOT EXISTS producers (
     stream TEXT NOT NULL, producer TEXT NOT NULL, last_seq INTEGER NOT NULL,
     PRIMARY KEY (stream, producer)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS acknowledgements (
+    stream TEXT NOT NULL, producer TEXT NOT NULL, reader TEXT NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (stream, producer, reader)) WITHOUT ROWID;
 """
+_ACKNOWLEDGE = (
+    "INSERT INTO acknowledgements VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (stream, producer, reader) DO UPDATE SET seq = max(seq, excluded.seq)"
+)
 MAX_BATCH_BYTES = 32 << 20
 
 
@@ -40,12 +49,15 @@ class SqliteEventLog:
     async def append(self, stream: str, messages: Sequence[Message], *, producer: str | None = None) -> None:
         if not messages:
             return
+        if producer is not None:
+            _refuse_disorder(producer, messages)
         await self._database.write(lambda database: _append(database, stream, messages, producer))
         await self._database.doorbell.ring()
 
     async def follow(
-        self, stream: str, offset: int = 0, *, max_batch: int = 100
+        self, stream: str, offset: int = 0, *, max_batch: int = 100, after: bytes | None = None
     ) -> AsyncIterator[list[Record]]:
+        await self._check_place(stream, offset, after)
         while True:
             seen = self._database.doorbell.count
             batch = await self.read(stream, offset, limit=max_batch)
@@ -54,6 +66,21 @@ class SqliteEventLog:
                 yield batch
             else:
                 await self._database.doorbell.wait(seen)
+
+    async def _check_place(self, stream: str, offset: int, after: bytes | None) -> None:
+        end = await self.end(stream)
+        if offset > end:
+            raise _regressed(stream, f"it ends at offset {end}, and {offset} was to be read next")
+        if offset == 0:
+            return
+        first = await self.first(stream)
+        if offset < first:
+            raise PermanentError(
+                "log_truncated", f"{stream} begins at offset {first} now, and {offset} was to be read next"
+            )
+        before = await self.read(stream, offset - 1, limit=1)
+        if after is not None and before and hashlib.sha256(before[0].body).digest() != after:
+            raise _regressed(stream, f"another message is at offset {offset - 1}")
 
     async def read(self, stream: str, offset: int = 0, *, limit: int = 100) -> list[Record]:
         return await self._database.read(lambda database: _read(database, stream, offset, limit))
@@ -70,10 +97,20 @@ class SqliteEventLog:
     async def last_seq(self, stream: str, producer: str) -> int | None:
         return await self._database.read(lambda database: _last_seq(database, stream, producer))
 
-    async def streams(self) -> list[str]:
-        query = "SELECT DISTINCT stream FROM messages ORDER BY stream"
-        rows = await self._database.read(lambda database: database.execute(query).fetchall())
-        return [row[0] for row in rows]
+    async def first(self, stream: str) -> int:
+        query = "SELECT min(offset) FROM messages WHERE stream = ?"
+        row = await self._database.read(lambda database: database.execute(query, (stream,)).fetchone())
+        return int(row[0] or 0)
+
+    async def acknowledge(self, stream: str, reader: str, positions: Mapping[str, int]) -> None:
+        rows = [(stream, producer, reader, seq) for producer, seq in positions.items()]
+        await self._database.write(lambda database: database.executemany(_ACKNOWLEDGE, rows))
+
+    async def acknowledged(self, stream: str, producer: str) -> Mapping[str, int]:
+        query = "SELECT reader, seq FROM acknowledgements WHERE stream = ? AND producer = ?"
+        values = (stream, producer)
+        rows = await self._database.read(lambda database: database.execute(query, values).fetchall())
+        return dict(rows)
 
 
 def _append(
@@ -131,6 +168,16 @@ def _last_seq(database: sqlite3.Connection, stream: str, producer: str) -> int |
         "SELECT last_seq FROM producers WHERE stream = ? AND producer = ?", (stream, producer)
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def _refuse_disorder(producer: str, messages: Sequence[Message]) -> None:
+    numbers = [message.seq or 0 for message in messages]
+    if 0 in numbers or sorted(set(numbers)) != numbers:
+        raise PermanentError("sequence_disordered", f"{producer} must number its messages upwards from 1")
+
+
+def _regressed(stream: str, why: str) -> TransientError:
+    return TransientError("log_regressed", f"{stream} is not the log that was read before: {why}")
 
 
 def _unpack(properties: bytes) -> Mapping[str, PropertyValue]:

@@ -1,0 +1,137 @@
+"""Which broker leads which stream, and the questions that any broker answers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rstream import exceptions
+
+from azaion_common.errors import TransientError
+from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
+from azaion_common.streams.rabbitmq.frames import StreamStats
+from azaion_common.streams.rabbitmq.link import REQUEST_S, Link
+from azaion_common.streams.rabbitmq.location import StreamsLocation
+
+Answer = TypeVar("Answer")
+Arguments = Mapping[str, str]
+
+
+@dataclass
+class Cluster:
+    """Use ``async with Cluster.open(...)``. One link for questions; readers and writers get links of their own."""
+
+    location: StreamsLocation
+    name: str
+    arguments: Callable[[str], Arguments]
+    """Queue arguments for a stream that has to be made (retention and the like)."""
+    _link: Link | None = None
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _known: set[str] = field(default_factory=set)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, location: StreamsLocation, *, name: str, arguments: Callable[[str], Arguments]
+    ) -> AsyncIterator[Cluster]:
+        """Connects at the first question."""
+        cluster = cls(location, name, arguments)
+        try:
+            yield cluster
+        finally:
+            await cluster._stack.aclose()
+
+    async def ask(self, question: Callable[[Link], Awaitable[Answer]], doing: str) -> Answer:
+        """The answer of any broker; on a fresh link when the old one turns out to be lost.
+
+        Raises:
+            TransientError: ``streams_unavailable``, ``stream_missing``.
+            PermanentError: ``broker_denied``, ``broker_untrusted``.
+        """
+        had = self._link
+        try:
+            return await self._ask(question, doing)
+        except TransientError as error:
+            if error.code != UNAVAILABLE or had is None:
+                raise
+        return await self._ask(question, doing)
+
+    async def _ask(self, question: Callable[[Link], Awaitable[Answer]], doing: str) -> Answer:
+        link = await self._sound_link()
+        with typed_errors(doing):
+            try:
+                async with asyncio.timeout(REQUEST_S):
+                    return await question(link)
+            except TimeoutError:
+                link.lose(TransientError(UNAVAILABLE, f"no answer: cannot {doing}"))
+                raise
+
+    async def _sound_link(self) -> Link:
+        async with self._lock:
+            if self._link is None or self._link.lost.done():
+                await self._stack.aclose()
+                self._link = None
+                self._link = await self._stack.enter_async_context(
+                    Link.connect(self.location, name=f"{self.name} locator")
+                )
+            return self._link
+
+    async def ensure(self, stream: str) -> None:
+        """Make ``stream`` unless it is there."""
+        if stream not in self._known:
+            await self.ask(lambda link: self._create(link, stream), f"make stream {stream}")
+            self._known.add(stream)
+
+    async def _create(self, link: Link, stream: str) -> None:
+        with suppress(exceptions.StreamAlreadyExists):
+            await link.create_stream(stream, dict(self.arguments(stream)))
+
+    def forget(self, stream: str) -> None:
+        """``stream`` may have been deleted: look again before the next use."""
+        self._known.discard(stream)
+
+    async def stats(self, stream: str) -> StreamStats:
+        """First and last chunk; an empty stream for one that does not exist."""
+        found = await self.ask(lambda link: link.stream_stats(stream), f"look at {stream}")
+        return found or StreamStats(-1, -1)
+
+    async def last_seq(self, stream: str, producer: str) -> int:
+        """The highest publishing id stored under ``producer``; 0 when there is none."""
+        return await self.ask(
+            lambda link: link.query_publisher_sequence(stream, producer),
+            f"ask for the last message of {producer}",
+        )
+
+    @asynccontextmanager
+    async def to_leader(self, stream: str, purpose: str) -> AsyncIterator[Link]:
+        """A link of one's own to the broker that takes messages for ``stream``, which is made when missing."""
+        leader, _ = await self._places(stream)
+        async with Link.connect(
+            self.location, name=f"{self.name} {purpose}", host=leader[0], port=leader[1]
+        ) as link:
+            yield link
+
+    @asynccontextmanager
+    async def to_replica(self, stream: str, purpose: str) -> AsyncIterator[Link]:
+        """A link of one's own to a broker that hands out ``stream``, which is made when missing."""
+        leader, replicas = await self._places(stream)
+        host, port = random.choice(replicas or [leader])  # noqa: S311 - spreads the load
+        async with Link.connect(self.location, name=f"{self.name} {purpose}", host=host, port=port) as link:
+            yield link
+
+    async def _places(self, stream: str) -> tuple[tuple[str, int], list[tuple[str, int]]]:
+        await self.ensure(stream)
+        try:
+            leader, replicas = await self.ask(
+                lambda link: link.query_leader_and_replicas(stream), f"find the leader of {stream}"
+            )
+        except TransientError as error:
+            if error.code == "stream_missing":
+                self.forget(stream)
+            raise
+        return (leader.host, leader.port), [(each.host, each.port) for each in replicas]
