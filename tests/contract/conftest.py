@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from testservers.locations import stream_location
 
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
 from azaion_common.streams import EventLog
+from azaion_common.streams.rabbitmq import RabbitEventLog
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_common.testing.transports import OpenLog, OpenQueue
 
-TRANSPORTS = ("embedded",)
+TRANSPORTS = ("embedded", "production")
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -25,9 +27,12 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_log(transport: str, tmp_path: Path) -> OpenLog:
+def open_log(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> OpenLog:
     """Opens one more connection to the same log."""
-    return {"embedded": lambda: SqliteEventLog.open(tmp_path / "log.sqlite")}[transport]
+    if transport == "embedded":
+        return lambda: SqliteEventLog.open(tmp_path / "log.sqlite")
+    location = stream_location(request.getfixturevalue("rabbitmq"), request.getfixturevalue("vhost"))
+    return lambda: RabbitEventLog.open(location, name="test")
 
 
 @pytest.fixture

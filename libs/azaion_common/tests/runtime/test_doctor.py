@@ -36,7 +36,9 @@ async def home(tmp_path: Path) -> Path:
                 "applied", "applied", "applied", "passed_over", "passed_over", "quarantined",
             ]  # fmt: skip
             await ledger.transact(lambda connection: inbox.progress(connection, "bread"))
-            await ledger.transact(lambda connection: inbox.advance(connection, "bread", 6, outcomes))
+            await ledger.transact(
+                lambda connection: inbox.advance(connection, inbox.Passage("bread", 0, 6, b""), outcomes)
+            )
     return tmp_path
 
 

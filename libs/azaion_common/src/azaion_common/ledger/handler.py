@@ -40,11 +40,15 @@ Effect = Outgoing | NewJob
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[Content]):
-    """A record with its decoded content; ``envelope`` is None on streams that others write."""
+    """A record with its decoded content; ``envelope`` is None on streams that others write.
+
+    ``unique`` says of a foreign message that it bears its own time, so that the same bytes again are a repetition.
+    """
 
     record: Record
     content: Content
     envelope: Envelope | None = None
+    unique: bool = False
 
 
 class Handler(Protocol[Content, Prepared]):

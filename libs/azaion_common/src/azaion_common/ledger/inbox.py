@@ -18,25 +18,44 @@ Outcome = Literal["applied", "passed_over", "quarantined"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where reading goes on, and how often the process died at that place."""
+    """Where reading goes on, what lies just before, and how often the process died at that place."""
 
     next_offset: int
     deaths: int
+    last_sha256: bytes | None = None
+
+
+class SequenceGapError(PermanentError):
+    """Events of a producer are missing before this one: going on would lose them."""
+
+    def __init__(self, stream: str, envelope: Envelope, last: int) -> None:
+        super().__init__(
+            "sequence_gap",
+            f"{stream}: {envelope.producer} jumped from {last} to {envelope.seq}",
+            hint="events are missing from the stream; see docs/operations.md, 'a gap in a stream'",
+        )
+        self.identity = (envelope.producer, envelope.epoch, envelope.seq)
+
+
+class CursorMoved(Exception):  # noqa: N818 - a finding, not an error
+    """The cursor is not where this batch begins: it was applied before, and only the answer got lost."""
 
 
 def progress(connection: Connection, stream: str) -> Progress:
     """Where ``stream`` is to be read on."""
-    next_offset = connection.execute(
-        sa.select(tables.CURSORS.c.next_offset).where(tables.CURSORS.c.stream == stream)
-    ).scalar_one_or_none()
-    if next_offset is None:
+    cursor = connection.execute(
+        sa.select(tables.CURSORS).where(tables.CURSORS.c.stream == stream)
+    ).one_or_none()
+    if cursor is None:
         zero = {"next_offset": 0, "applied": 0, "passed_over": 0, "quarantined": 0}
         connection.execute(tables.CURSORS.insert().values(stream=stream, **zero))
+        return Progress(0, 0)
     marked = connection.execute(
         sa.select(tables.IN_FLIGHT).where(tables.IN_FLIGHT.c.stream == stream)
     ).one_or_none()
-    died_here = marked is not None and marked.next_offset == (next_offset or 0)
-    return Progress(next_offset or 0, marked.attempts if marked is not None and died_here else 0)
+    died_here = marked is not None and marked.next_offset == cursor.next_offset
+    deaths = marked.attempts if marked is not None and died_here else 0
+    return Progress(cursor.next_offset, deaths, cursor.last_sha256)
 
 
 def mark_in_flight(connection: Connection, stream: str, next_offset: int, attempts: int) -> None:
@@ -51,11 +70,13 @@ def clear_in_flight(connection: Connection, stream: str) -> None:
     connection.execute(tables.IN_FLIGHT.delete().where(tables.IN_FLIGHT.c.stream == stream))
 
 
-def is_duplicate(connection: Connection, stream: str, envelope: Envelope) -> bool:
+def is_duplicate(
+    connection: Connection, stream: str, envelope: Envelope, *, accept_gap: bool = False
+) -> bool:
     """True when the event was applied before; otherwise it is noted as applied.
 
     Raises:
-        PermanentError: ``sequence_gap``: events of this producer are missing; going on would lose them.
+        SequenceGapError: events of this producer are missing, unless ``accept_gap``.
     """
     table = tables.SEEN
     where = (
@@ -70,17 +91,27 @@ def is_duplicate(connection: Connection, stream: str, envelope: Envelope) -> boo
         return False
     if envelope.seq <= last:
         return True
-    if envelope.seq > last + 1:
-        raise PermanentError(
-            "sequence_gap",
-            f"{stream}: {envelope.producer} jumped from {last} to {envelope.seq}",
-            hint="events are missing from the stream; restore it or replay the service",
-        )
+    if envelope.seq > last + 1 and not accept_gap:
+        raise SequenceGapError(stream, envelope, last)
     connection.execute(table.update().where(where).values(last_seq=envelope.seq))
     return False
 
 
+def applied_up_to(connection: Connection, stream: str) -> dict[str, int]:
+    """The last sequence number applied of each producer, as the log names producers."""
+    rows = connection.execute(sa.select(tables.SEEN).where(tables.SEEN.c.stream == stream))
+    return {producer_name(row.producer, row.epoch): row.last_seq for row in rows}
+
+
+def producer_name(producer: str, epoch: int) -> str:
+    """What a ledger's relay is called in the log."""
+    return f"{producer}:{epoch}"
+
+
 def quarantine(connection: Connection, stream: str, offset: int, error: AzaionError, raw_sha256: str) -> None:
+    """Note a refused record, in place of another one that the log had at this offset before it lost it."""
+    here = (tables.QUARANTINE.c.stream == stream) & (tables.QUARANTINE.c.offset == offset)
+    connection.execute(tables.QUARANTINE.delete().where(here))
     connection.execute(
         tables.QUARANTINE.insert().values(
             stream=stream,
@@ -93,12 +124,57 @@ def quarantine(connection: Connection, stream: str, offset: int, error: AzaionEr
     )
 
 
-def advance(connection: Connection, stream: str, next_offset: int, outcomes: list[Outcome]) -> None:
-    """Move the cursor past a batch and count what became of its records."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A batch that was handled: the cursor moves from ``expected`` to ``next_offset``."""
+
+    stream: str
+    expected: int
+    next_offset: int
+    last_sha256: bytes
+    """Of the body of the batch's last record."""
+
+
+def advance(connection: Connection, passage: Passage, outcomes: list[Outcome]) -> None:
+    """Move the cursor past a batch and count what became of its records.
+
+    Raises:
+        CursorMoved: it is not where the batch begins.
+    """
     table = tables.CURSORS
     counts = {
         name: table.c[name] + outcomes.count(name) for name in ("applied", "passed_over", "quarantined")
     }
-    connection.execute(
-        table.update().where(table.c.stream == stream).values(next_offset=next_offset, **counts)
+    changed = connection.execute(
+        table.update()
+        .where((table.c.stream == passage.stream) & (table.c.next_offset == passage.expected))
+        .values(next_offset=passage.next_offset, last_sha256=passage.last_sha256, halted=None, **counts)
     )
+    if changed.rowcount != 1:
+        raise CursorMoved
+
+
+def rewind(connection: Connection, stream: str) -> None:
+    """Read ``stream`` again from its beginning; what was handled before is told apart by its identity."""
+    table = tables.CURSORS
+    handled = table.c.applied + table.c.passed_over + table.c.quarantined
+    connection.execute(
+        table.update()
+        .where(table.c.stream == stream)
+        .values(next_offset=0, last_sha256=None, before_rewind=handled)
+    )
+
+
+def skip_to(connection: Connection, stream: str, offset: int) -> None:
+    """Go on at ``offset`` without what lay before: only where an operator has accepted the gap."""
+    table = tables.CURSORS
+    connection.execute(
+        table.update()
+        .where(table.c.stream == stream)
+        .values(next_offset=offset, last_sha256=None, halted=None)
+    )
+
+
+def halt(connection: Connection, stream: str, reason: str) -> None:
+    """Note why ``stream`` is not read any further."""
+    connection.execute(tables.CURSORS.update().where(tables.CURSORS.c.stream == stream).values(halted=reason))

@@ -12,3 +12,14 @@ HANDLER_SECONDS = Histogram(
     "azaion_handler_seconds", "Time to handle one batch of messages", ["service", "stream"]
 )
 JOBS = Counter("azaion_jobs", "Jobs taken from a queue, by outcome", ["service", "queue", "outcome"])
+REWINDS = Counter(
+    "azaion_stream_rewinds",
+    "Times that a stream was read again from its beginning, because the log had lost messages",
+    ["service", "stream"],
+)
+HALTED = Gauge(
+    "azaion_stream_halted", "1 while a stream is not read because records are missing", ["service", "stream"]
+)
+RESENT = Counter(
+    "azaion_outbox_resent", "Events sent again, because the log had lost them", ["service", "stream"]
+)

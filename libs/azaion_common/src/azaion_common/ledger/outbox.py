@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -82,4 +83,12 @@ def _stored_seq(connection: Connection, stream: str) -> int:
 
 
 def _row(kind: str, destination: str, key: str, seq: int, body: bytes) -> dict[str, Any]:
-    return {"kind": kind, "destination": destination, "key": key, "seq": seq, "body": body, "sent": False}
+    return {
+        "kind": kind,
+        "destination": destination,
+        "key": key,
+        "seq": seq,
+        "body": body,
+        "sent": False,
+        "created_at": datetime.now(UTC),
+    }

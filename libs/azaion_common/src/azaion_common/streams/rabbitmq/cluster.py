@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rstream import exceptions
+from rstream.schema import Broker
 
+from azaion_common.backoff import Backoff
 from azaion_common.errors import TransientError
 from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
 from azaion_common.streams.rabbitmq.link import REQUEST_S, Link
 from azaion_common.streams.rabbitmq.location import StreamsLocation
 
+ELECTION_S = 5.0
+ELECTING = "leader_missing"
+
+Address = tuple[str, int]
 Answer = TypeVar("Answer")
 Arguments = Mapping[str, str]
 
@@ -124,14 +131,26 @@ class Cluster:
         async with Link.connect(self.location, name=f"{self.name} {purpose}", host=host, port=port) as link:
             yield link
 
-    async def _places(self, stream: str) -> tuple[tuple[str, int], list[tuple[str, int]]]:
+    async def _places(self, stream: str) -> tuple[Address, list[Address]]:
+        """Where its leader and its replicas are; a stream that was made just now takes a moment to have them."""
         await self.ensure(stream)
-        try:
-            leader, replicas = await self.ask(
-                lambda link: link.query_leader_and_replicas(stream), f"find the leader of {stream}"
-            )
-        except TransientError as error:
-            if error.code == "stream_missing":
-                self.forget(stream)
-            raise
-        return (leader.host, leader.port), [(each.host, each.port) for each in replicas]
+        until, backoff = time.monotonic() + ELECTION_S, Backoff(base_s=0.02, cap_s=0.5)
+        while True:
+            try:
+                leader, replicas = await self.ask(
+                    lambda link: _places_of(link, stream), f"find the leader of {stream}"
+                )
+                return (leader.host, leader.port), [(each.host, each.port) for each in replicas]
+            except TransientError as error:
+                if error.code == "stream_missing":
+                    self.forget(stream)
+                if error.code != ELECTING or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(backoff.next())
+
+
+async def _places_of(link: Link, stream: str) -> tuple[Broker, list[Broker]]:
+    try:
+        return await link.query_leader_and_replicas(stream)
+    except (exceptions.LeaderNotAvailable, exceptions.StreamNotAvailable) as error:
+        raise TransientError(ELECTING, f"{stream} has no leader now") from error

@@ -1,0 +1,225 @@
+"""One batch of records through a handler: prepared side by side, applied in one transaction.
+
+Applied, passed over or quarantined: each record becomes exactly one of these, in the same transaction that moves
+the cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from azaion_common.backoff import Backoff
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.events import MessageDeadLettered, dead_letters
+from azaion_common.ledger import inbox
+from azaion_common.ledger.foreign import Repetitions
+from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
+from azaion_common.ledger.inbox import Outcome, Passage
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.outbox import Outbox
+from azaion_common.storage import BlobStore
+from azaion_common.streams import Record
+
+MAX_UNKNOWN_ERRORS = 3
+RAW_MEDIA_TYPE = "application/octet-stream"
+
+Content = TypeVar("Content")
+Prepared = TypeVar("Prepared")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Content, Prepared]):
+    """One record on its way: decoded and prepared, or refused; neither means that it is passed over."""
+
+    record: Record
+    delivery: Delivery[Content] | None = None
+    prepared: Prepared | None = None
+    error: AzaionError | None = None
+
+    @property
+    def is_numbered(self) -> bool:
+        return self.delivery is not None and self.delivery.envelope is not None
+
+    @property
+    def is_passed_over(self) -> bool:
+        return self.delivery is None and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A transaction under way, what it will owe, and what was handled before it."""
+
+    connection: Connection
+    outbox: Outbox
+    repetitions: Repetitions
+
+
+class _Refused(Exception):  # noqa: N818 - carries an error out of a transaction
+    def __init__(self, index: int, error: AzaionError) -> None:
+        super().__init__(index)
+        self.index = index
+        self.error = error
+
+
+class BatchWork(Generic[Content, Prepared]):
+    """Takes batches of one stream through one handler into one ledger."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        blobs: BlobStore,
+        handler: Handler[Content, Prepared],
+        decode: Callable[[Record], Delivery[Content] | None],
+        prepare_concurrency: int,
+        accept_gap: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._blobs = blobs
+        self._handler = handler
+        self._decode = decode
+        self._accept_gap = accept_gap
+        self._slots = asyncio.Semaphore(prepare_concurrency)
+
+    async def prepare(self, batch: Sequence[Record]) -> list[Step[Content, Prepared]]:
+        """What is slow and harmless to repeat; outages are waited out."""
+        return list(await asyncio.gather(*(self._prepare(record) for record in batch)))
+
+    async def apply(self, steps: list[Step[Content, Prepared]], expected: int) -> list[Outcome]:
+        """One transaction for the batch; a record refused in it is marked and the batch applied again.
+
+        Raises:
+            SequenceGapError: events are missing before one of the records.
+            CursorMoved: the cursor is not at ``expected``: this batch was applied before.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                raw = {step.record.offset: await self._keep_raw(step.record) for step in steps if step.error}
+                return await self._ledger.transact(
+                    lambda connection: self._apply(connection, steps, raw, expected)  # noqa: B023 - awaited here
+                )
+            except _Refused as refused:
+                steps[refused.index] = replace(steps[refused.index], error=refused.error)
+            except TransientError as error:
+                _log.warning("batch.waiting", code=error.code, error=error.message)
+                await asyncio.sleep(backoff.next())
+
+    async def _prepare(self, record: Record) -> Step[Content, Prepared]:
+        try:
+            delivery = self._decode(record)
+        except PermanentError as error:
+            return Step(record, error=error)
+        if delivery is None:
+            return Step(record)
+        async with self._slots:
+            try:
+                prepared = await self._insist(delivery)
+            except PermanentError as error:
+                return Step(record, delivery, error=error)
+        return Step(record, delivery, prepared)
+
+    async def _insist(self, delivery: Delivery[Content]) -> Prepared:
+        """Prepare; wait out transient errors, give an unknown one a few tries."""
+        backoff, unknown, record = Backoff(), 0, delivery.record
+        while True:
+            try:
+                return await self._handler.prepare(delivery)
+            except TransientError as error:
+                _log.warning(
+                    "message.waiting",
+                    stream=record.stream,
+                    offset=record.offset,
+                    code=error.code,
+                    error=error.message,
+                )
+            except PermanentError:
+                raise
+            except Exception as error:
+                unknown += 1
+                _log.exception("message.failed", stream=record.stream, offset=record.offset, tries=unknown)
+                if unknown >= MAX_UNKNOWN_ERRORS:
+                    raise _internal(error) from error
+            await asyncio.sleep(backoff.next())
+
+    async def _keep_raw(self, record: Record) -> MessageDeadLettered:
+        raw = await self._blobs.put(record.body, RAW_MEDIA_TYPE)
+        return MessageDeadLettered(
+            service=self._ledger.service,
+            stream=record.stream,
+            offset=record.offset,
+            reason="",
+            message="",
+            raw=raw,
+        )
+
+    def _apply(
+        self,
+        connection: Connection,
+        steps: list[Step[Content, Prepared]],
+        raw: dict[int, MessageDeadLettered],
+        expected: int,
+    ) -> list[Outcome]:
+        unnumbered = [step.record for step in steps if not (step.is_numbered or step.is_passed_over)]
+        open_ = _Open(connection, self._ledger.outbox(connection), Repetitions(connection, unnumbered))
+        last = steps[-1].record
+        outcomes = [self._apply_step(open_, index, step, raw) for index, step in enumerate(steps)]
+        open_.outbox.flush()
+        open_.repetitions.flush()
+        sha256 = hashlib.sha256(last.body).digest()
+        inbox.advance(connection, Passage(last.stream, expected, last.offset + 1, sha256), outcomes)
+        inbox.clear_in_flight(connection, last.stream)
+        return outcomes
+
+    def _apply_step(
+        self, open_: _Open, index: int, step: Step[Content, Prepared], raw: dict[int, MessageDeadLettered]
+    ) -> Outcome:
+        if step.is_passed_over or self._was_handled(open_, step):
+            return "passed_over"
+        if step.error is not None:
+            self._quarantine(open_, step, step.error, raw[step.record.offset])
+            return "quarantined"
+        self._apply_one(open_, index, step.delivery, step.prepared)  # type: ignore[arg-type]  # not passed over
+        return "applied"
+
+    def _was_handled(self, open_: _Open, step: Step[Content, Prepared]) -> bool:
+        delivery = step.delivery
+        if delivery is None or delivery.envelope is None:
+            return open_.repetitions.seen(step.record, unique=delivery is not None and delivery.unique)
+        return inbox.is_duplicate(
+            open_.connection, step.record.stream, delivery.envelope, accept_gap=self._accept_gap
+        )
+
+    def _apply_one(self, open_: _Open, index: int, delivery: Delivery[Content], prepared: Prepared) -> None:
+        try:
+            effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, prepared)
+            open_.outbox.add(effects, cause=delivery.envelope)
+        except PermanentError as error:
+            raise _Refused(index, error) from error
+        except TransientError:
+            raise
+        except Exception as error:
+            _log.exception("message.failed", stream=delivery.record.stream, offset=delivery.record.offset)
+            raise _Refused(index, _internal(error)) from error
+
+    def _quarantine(
+        self, open_: _Open, step: Step[Content, Prepared], error: AzaionError, letter: MessageDeadLettered
+    ) -> None:
+        record = step.record
+        inbox.quarantine(open_.connection, record.stream, record.offset, error, letter.raw.sha256)
+        letter = letter.model_copy(update={"reason": error.code, "message": error.message[:2000]})
+        own = self._handler.quarantined(open_.connection, record, error, letter.raw.sha256)
+        subject = f"{record.stream}/{record.offset}"
+        open_.outbox.add([Outgoing(dead_letters.STREAM, letter, subject), *own])
+
+
+def _internal(error: Exception) -> PermanentError:
+    return PermanentError("internal_error", f"{type(error).__name__}: {error}")

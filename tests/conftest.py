@@ -1,0 +1,91 @@
+"""Real servers for the tests that need them: started at the first use, shared, and gone at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from testservers.broker_source import BrokerSource, find_source
+from testservers.given import GivenPostgres, GivenRabbit, GivenS3
+from testservers.postgres import PrivatePostgres, find_programs
+from testservers.rabbitmq import PrivateRabbit
+from testservers.s3 import PrivateS3
+
+_SAID: list[str] = []
+
+
+def _say(line: str) -> None:
+    """Shown at once with ``-s``, and at the end of every run."""
+    print(f"servers for tests: {line}")  # noqa: T201 - whoever waits for a first start wants to know why
+    _SAID.append(line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in dict.fromkeys(_SAID):
+        terminalreporter.write_line(f"servers for tests: {line}")
+
+
+def _given(name: str) -> str | None:
+    return os.environ.get(name) or None  # noqa: TID251 - how tests are pointed at other servers
+
+
+@pytest.fixture(scope="session")
+def broker_source() -> BrokerSource:
+    return find_source(_say)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(request: pytest.FixtureRequest) -> Iterator[PrivateRabbit | GivenRabbit]:
+    """A RabbitMQ that all tests share; each takes a virtual host of its own and leaves the broker alone."""
+    if address := _given("AZAION_TEST_RABBITMQ"):
+        _say("RabbitMQ of AZAION_TEST_RABBITMQ")
+        yield GivenRabbit.parse(address)
+        return
+    with PrivateRabbit(request.getfixturevalue("broker_source")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_rabbitmq(broker_source: BrokerSource) -> Iterator[PrivateRabbit]:
+    """A RabbitMQ for one test, which may kill or freeze it."""
+    with PrivateRabbit(broker_source) as broker:
+        yield broker
+
+
+@pytest.fixture
+def vhost(rabbitmq: PrivateRabbit | GivenRabbit) -> Iterator[str]:
+    """An empty virtual host on the shared broker."""
+    name = rabbitmq.new_vhost()
+    yield name
+    rabbitmq.delete_vhost(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres | GivenPostgres]:
+    """A PostgreSQL that all tests share; each takes a database of its own."""
+    if address := _given("AZAION_TEST_POSTGRES"):
+        _say("PostgreSQL of AZAION_TEST_POSTGRES")
+        yield GivenPostgres(address)
+        return
+    with PrivatePostgres(find_programs(_say)) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL for one test, which may kill it."""
+    with PrivatePostgres(find_programs(_say)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[PrivateS3 | GivenS3]:
+    """An S3 server that all tests share; each takes a bucket of its own."""
+    if address := _given("AZAION_TEST_S3"):
+        _say("S3 of AZAION_TEST_S3")
+        yield GivenS3.parse(address)
+        return
+    _say("S3 by moto (in memory; signatures are checked by tests of their own)")
+    with PrivateS3() as server:
+        yield server
