@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from testservers.locations import stream_location
+from s3test.rig import BIG, Rig, open_rig, small_part_server
+from testservers.given import GivenPostgres, GivenRabbit, GivenS3
+from testservers.locations import amqp_url, s3_location, stream_location
+from testservers.postgres import PrivatePostgres
+from testservers.rabbitmq import PrivateRabbit
+from testservers.s3 import PrivateS3
 
 from azaion_common.jobs import JobQueue
+from azaion_common.jobs.rabbitmq import RabbitJobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
+from azaion_common.storage.s3 import S3BlobStore, S3Location
 from azaion_common.streams import EventLog
 from azaion_common.streams.rabbitmq import RabbitEventLog
 from azaion_common.streams.sqlite import SqliteEventLog
@@ -42,9 +48,29 @@ async def log(open_log: OpenLog) -> AsyncIterator[EventLog]:
 
 
 @pytest.fixture
-def open_queue(transport: str, tmp_path: Path) -> OpenQueue:
+def open_queue(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> OpenQueue:
     """Opens one more connection to the same queues."""
-    return {"embedded": lambda: SqliteJobQueue.open(tmp_path / "queue.sqlite")}[transport]
+    if transport == "embedded":
+        return lambda: SqliteJobQueue.open(tmp_path / "queue.sqlite")
+    broker, ledger = request.getfixturevalue("jobs_broker"), request.getfixturevalue("jobs_ledger")
+    return lambda: RabbitJobQueue.open(broker, ledger, name="test")
+
+
+@pytest.fixture
+def jobs_broker(rabbitmq: PrivateRabbit | GivenRabbit, vhost: str) -> str:
+    return amqp_url(rabbitmq, vhost)
+
+
+@pytest.fixture
+def jobs_ledger(postgres: PrivatePostgres | GivenPostgres) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture
+async def jobs(jobs_broker: str, jobs_ledger: str) -> AsyncIterator[RabbitJobQueue]:
+    """The production form, where a test knows what is beneath it."""
+    async with RabbitJobQueue.open(jobs_broker, jobs_ledger) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -53,13 +79,36 @@ async def queue(open_queue: OpenQueue) -> AsyncIterator[JobQueue]:
         yield opened
 
 
-@asynccontextmanager
-async def _file_store(folder: Path) -> AsyncIterator[BlobStore]:
-    yield FileBlobStore.open(folder)
+@pytest.fixture
+async def blobs(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[BlobStore]:
+    if transport == "embedded":
+        yield FileBlobStore.open(tmp_path / "blobs")
+        return
+    async with S3BlobStore.open(request.getfixturevalue("s3_bucket")) as store:
+        yield store
 
 
 @pytest.fixture
-async def blobs(transport: str, tmp_path: Path) -> AsyncIterator[BlobStore]:
-    factories = {"embedded": lambda: _file_store(tmp_path / "blobs")}
-    async with factories[transport]() as store:
-        yield store
+def s3_bucket(s3: PrivateS3 | GivenS3) -> S3Location:
+    return s3_location(s3)
+
+
+@pytest.fixture(scope="session")
+def small_parts() -> Iterator[PrivateS3]:
+    with small_part_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def rig(small_parts: PrivateS3) -> AsyncIterator[Rig]:
+    """A blob store before an S3 server that fails on demand."""
+    async with open_rig(small_parts) as opened:
+        yield opened
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """A file of several parts."""
+    path = tmp_path / "big"
+    path.write_bytes(BIG)
+    return path

@@ -26,7 +26,7 @@ from looptest.program import (
 
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
 from azaion_common.annotations.wire import AnnotationMessage, encode_annotation
-from azaion_common.runtime.embedded import log_path
+from azaion_common.runtime.transports import log_path
 from azaion_common.streams import Message
 from azaion_common.streams.sqlite import SqliteEventLog
 

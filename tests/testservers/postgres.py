@@ -15,7 +15,7 @@ from typing import Self
 
 import psycopg
 
-from testservers.broker_source import ServerMissingError, Say, apt_install
+from testservers.broker_source import Say, ServerMissingError, apt_install
 from testservers.processes import LOOPBACK, answers, end, free_port, start, wait_for_refusal
 
 _FAST = ("fsync=off", "synchronous_commit=on", "full_page_writes=off")

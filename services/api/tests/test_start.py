@@ -110,7 +110,9 @@ async def test_the_service_runs_on_a_platform(tmp_path: Path) -> None:
     with bind("127.0.0.1", 0) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     async with platform(tmp_path) as opened, asyncio.timeout(20):
-        running = asyncio.create_task(SERVICE.run(replace(opened, api_url=url)))
+        running = asyncio.create_task(
+            SERVICE.run(replace(opened, settings=opened.settings.model_copy(update={"api_url": url})))
+        )
         known = await _credentials(tmp_path / "secrets" / "service.json", running)
         async with httpx.AsyncClient(base_url=url) as client:
             answer = await client.post("/login", json=known)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from azaion_common.cli.annotations import register
 from azaion_common.errors import AzaionError
-from azaion_common.runtime.embedded import log_path
+from azaion_common.runtime.transports import log_path
 
 
 def run(*arguments: object) -> Result:

@@ -15,7 +15,7 @@ from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef, ClassMetrics, Lineage, Metrics, ModelRejected, ModelTrained, models
 from azaion_common.events.codec import encode
 from azaion_common.events.envelope import wrap
-from azaion_common.runtime.embedded import log_path
+from azaion_common.runtime.transports import log_path
 from azaion_common.streams import Message
 from azaion_common.streams.sqlite import SqliteEventLog
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from azaion_common.cli import doctor
 from azaion_common.errors import AzaionError
 from azaion_common.ledger import inbox
-from azaion_common.runtime.embedded import ledger_path
+from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams import Message
 from azaion_common.testing import platform
 
@@ -53,10 +53,11 @@ def test_the_books_balance(home: Path) -> None:
         {
             "service": "bakery",
             "outbox": 0,
+            "dead_letters": 0,
             "streams": [
                 {
                     "stream": "bread", "messages_in": 10, "applied": 5, "passed_over": 2, "quarantined": 1,
-                    "pending": 4,
+                    "pending": 4, "next_offset": 6, "read_again": 0, "halted": None,
                 }
             ],
         }

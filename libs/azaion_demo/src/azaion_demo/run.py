@@ -13,11 +13,9 @@ from azaion_common.annotations.labels import parse_detections
 from azaion_common.annotations.publish import PreparedImport, send_import
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import JobQueue
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.runtime.embedded import log_path, queue_path
 from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import open_jobs, open_log
 from azaion_common.streams import EventLog
-from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_demo import children
 from azaion_demo.following import Follower
 from azaion_demo.inputs import Inputs, add_seconds, check_home, claim_home
@@ -64,9 +62,10 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
     sizes = await asyncio.to_thread(_box_sizes, prepared)
     recipe = recipe_for(sizes, pretrained=inputs.weights is not None)
     write_settings(home, prepared.catalogue, recipe, inputs.weights)
+    settings = PlatformSettings.load(home, "platform")
     async with (
-        SqliteEventLog.open(log_path(home)) as log,
-        SqliteJobQueue.open(queue_path(home)) as jobs,
+        open_log(home, settings) as log,
+        open_jobs(home, settings) as jobs,
         children.services_running(home) as services,
     ):
         loop = _Loop(home, inputs, material, prepared, recipe, log, jobs, stages)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table
 
-METADATA = MetaData()
+METADATA = MetaData(info={"migrations": "azaion_api.migrations"})
 
 USERS = Table(
     "users",
@@ -20,7 +20,7 @@ RESOURCES = Table(
     Column("folder", String(128), primary_key=True),
     Column("name", String(128), primary_key=True),
     Column("sha256", String(64), nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("created_by", String(320), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )

@@ -16,6 +16,7 @@ from azaion_common.events import images
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.unshown import Unshown
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage.views import FolderView
@@ -48,7 +49,7 @@ async def run(platform: Platform) -> None:
 
 async def serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare_concurrency: int) -> None:
     """Consume, reconcile and keep the view, until the platform is stopped."""
-    keeper = ViewKeeper(ledger, FolderView(platform.home / "data-processed", platform.blobs))
+    keeper = _keeper(platform, ledger)
     consumer = Consumer(
         log=platform.log,
         ledger=ledger,
@@ -58,6 +59,7 @@ async def serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare
         decode=decode_event,
         batch=_BATCH,
         prepare_concurrency=prepare_concurrency,
+        accept_gaps=platform.settings.accept_gaps,
     )
     scan = Reconciler(ledger, platform.blobs, batches, keeper.ring)
     async with asyncio.TaskGroup() as group:
@@ -65,6 +67,12 @@ async def serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare
         group.create_task(scan.run(platform.stopping), name="augmentor-reconcile")
         group.create_task(keeper.run(platform.stopping), name="augmentor-view")
     await keeper.finish()
+
+
+def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:
+    if platform.keeps_views:
+        return ViewKeeper(ledger, FolderView(platform.home / "data-processed", platform.blobs))
+    return Unshown(ledger, tables.VIEWS_DUE)
 
 
 SERVICE = Service("augmentor", "multiplies pictures into augmented variants", run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-METADATA = sa.MetaData()
+METADATA = sa.MetaData(info={"migrations": "azaion_augmentor.migrations"})
 
 PICTURES = sa.Table(
     "augmented_pictures",

@@ -13,7 +13,7 @@ from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
 from azaion_common.events.models import STREAM
-from azaion_common.runtime.embedded import open_embedded
+from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
@@ -36,7 +36,7 @@ def export(
 
 
 async def _export(model: str, target: Target, home: Home, *, wait: bool) -> None:
-    async with open_embedded(home_from(home)) as platform:
+    async with open_platform(home_from(home)) as platform:
         found = await find_trained(platform.log, model)
         job, job_id = export_job(found, target, ORIGIN_COMMAND), uuid4().hex
         end = await platform.log.end(STREAM)

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.runtime.embedded import log_path, open_embedded
+from azaion_common.runtime.platform import open_platform
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import check_exists
 from azaion_inferencer.current_model import first_model, keep_current
 from azaion_inferencer.device import open_device
 from azaion_inferencer.model_slot import ModelSlot
@@ -23,11 +25,9 @@ async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncItera
     Raises:
         PermanentError: ``home_missing``, ``no_release``, and what fetching or opening the release raises.
     """
-    if not log_path(home).exists():
-        raise PermanentError(
-            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
-        )
-    async with open_embedded(home) as platform, open_device(platform, settings) as device:
+    shared = PlatformSettings.load(home, "platform")
+    check_exists(home, shared)
+    async with open_platform(home, shared) as platform, open_device(platform, settings) as device:
         found = await first_model(device.download, device.load)
         if found is None:
             raise PermanentError(

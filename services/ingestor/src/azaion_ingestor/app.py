@@ -7,6 +7,8 @@ from functools import partial
 
 from azaion_common.annotations import wire
 from azaion_common.ledger.consumer import Consumer
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.unshown import Unshown
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_ingestor import tables
@@ -20,7 +22,7 @@ async def run(platform: Platform) -> None:
     """Serve until the platform is stopped."""
     settings = IngestorSettings.load(platform.home, SERVICE_NAME)
     async with platform.open_ledger(SERVICE_NAME, tables.METADATA) as ledger:
-        keeper = ViewKeeper(ledger, platform.blobs, platform.catalogue, platform.home)
+        keeper = _keeper(platform, ledger)
         inspector = Inspector(settings.max_pixels)
         consumer = Consumer(
             log=platform.log,
@@ -31,11 +33,18 @@ async def run(platform: Platform) -> None:
             decode=partial(decode_annotation, profile=settings.profile),
             batch=settings.batch,
             prepare_concurrency=settings.prepare_concurrency,
+            accept_gaps=platform.settings.accept_gaps,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(platform.stopping), name="ingestor")
             group.create_task(keeper.run(platform.stopping), name="ingestor-views")
         await keeper.finish()
+
+
+def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:
+    if platform.keeps_views:
+        return ViewKeeper(ledger, platform.blobs, platform.catalogue, platform.home)
+    return Unshown(ledger, tables.VIEWS_DUE)
 
 
 SERVICE = Service(SERVICE_NAME, "stores annotated pictures from the annotation stream", run)

@@ -41,7 +41,15 @@ Prepared = Incoming | BlobRef | None
 
 def decode_annotation(record: Record, profile: str) -> Delivery[WireMessage]:
     """The delivery of a record of the annotation stream; raises as ``decode_message``."""
-    return Delivery(record, decode_message(record.body, record.properties, profile=profile))
+    message = decode_message(record.body, record.properties, profile=profile)
+    return Delivery(record, message, unique=_creates(message))
+
+
+def _creates(message: WireMessage) -> bool:
+    """A picture is created once, so the same message again is a writer's repetition. Edits and decisions may recur: a
+    person changes a box and changes it back.
+    """
+    return isinstance(message, AnnotationMessage) and message.action is Action.CREATED
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ def store(connection: Connection, before: Picture | None, after: Picture) -> Non
 
 
 def refuse(connection: Connection, stream: str, offset: int, view_name: str | None, raw_sha256: str) -> None:
+    """Note what there is to see of a refused message, in place of what another log had at this offset."""
+    connection.execute(REFUSED.delete().where((REFUSED.c.stream == stream) & (REFUSED.c.offset == offset)))
     connection.execute(
         REFUSED.insert().values(stream=stream, offset=offset, view_name=view_name, raw_sha256=raw_sha256)
     )

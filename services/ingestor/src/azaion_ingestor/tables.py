@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Float, Integer, MetaData, String, Table, Text
 
-METADATA = MetaData()
+METADATA = MetaData(info={"migrations": "azaion_ingestor.migrations"})
 
 PICTURES = Table(
     "pictures", METADATA,

@@ -13,7 +13,7 @@ from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.events.models import STREAM
-from azaion_common.runtime.embedded import open_embedded
+from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_publisher.plan import PublishJob, new_job, publish_job
@@ -35,7 +35,7 @@ def publish(
 
 
 async def _publish(model: str, target: str, home: Home, *, wait: bool) -> None:
-    async with open_embedded(home_from(home)) as platform:
+    async with open_platform(home_from(home)) as platform:
         job = publish_job(await find_export(platform.log, model, target))
         end = await platform.log.end(STREAM)
         planned = new_job(job, f"{job.model_id}/{uuid4().hex}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, MetaData, String, Table
 
-METADATA = MetaData()
+METADATA = MetaData(info={"migrations": "azaion_publisher.migrations"})
 
 PACKAGES = Table(
     "packages",

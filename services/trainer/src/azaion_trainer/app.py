@@ -93,6 +93,7 @@ def _consumer(platform: Platform, ledger: Ledger, stream: str) -> Consumer[Event
         stream=stream,
         handler=PictureKeeper(platform.catalogue),
         decode=decode_event,
+        accept_gaps=platform.settings.accept_gaps,
     )
 
 

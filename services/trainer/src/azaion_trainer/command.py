@@ -17,10 +17,8 @@ from rich.table import Table
 from azaion_common.cli.backlog import until_taken_in
 from azaion_common.errors import PermanentError
 from azaion_common.events import ModelRejected, ModelTrained
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.runtime.embedded import log_path, queue_path
-from azaion_common.runtime.settings import home_from
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.runtime.settings import PlatformSettings, home_from
+from azaion_common.runtime.transports import open_jobs, open_log
 from azaion_trainer.adapters.dataset_folder import CERTIFICATE, read_folder, verify_folder
 from azaion_trainer.certificate import Certificate, decode_certificate
 from azaion_trainer.manifest import Manifest
@@ -131,7 +129,8 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 async def _train(
     home: Path, job_id: str, body: str, dataset_id: str | None, *, wait: bool
 ) -> ModelTrained | ModelRejected | None:
-    async with SqliteEventLog.open(log_path(home)) as log, SqliteJobQueue.open(queue_path(home)) as jobs:
+    settings = PlatformSettings.load(home, "platform")
+    async with open_log(home, settings) as log, open_jobs(home, settings) as jobs:
         if wait and dataset_id is None:
             await until_taken_in(
                 home, log, Console(stderr=True)

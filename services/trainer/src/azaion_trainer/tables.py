@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-METADATA = sa.MetaData()
+METADATA = sa.MetaData(info={"migrations": "azaion_trainer.migrations"})
 
 PICTURES = sa.Table(
     "pictures",
@@ -82,6 +82,6 @@ POSITIONS = sa.Table(
     "positions",
     METADATA,
     sa.Column("stream", sa.String, primary_key=True),
-    sa.Column("next_offset", sa.Integer, nullable=False),
+    sa.Column("next_offset", sa.BigInteger, nullable=False),
 )
 REQUESTS = sa.Table("requests", METADATA, sa.Column("job_id", sa.String, primary_key=True))

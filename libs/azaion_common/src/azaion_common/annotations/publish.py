@@ -19,6 +19,8 @@ from azaion_common.errors import PermanentError
 from azaion_common.streams import EventLog, Message
 
 ROLES: Mapping[str, Role] = {"validator": Role.VALIDATOR, "operator": Role.OPERATOR}
+IMPORT_PROPERTY = "AnnotationImport"
+"""Says which import a message is of: the same picture in another import is meant again, and no repetition."""
 _BATCH_BYTES = 8 << 20
 _BATCH_MESSAGES = 64
 
@@ -124,18 +126,20 @@ async def send_import(
     messages = prepared.plan.messages
     already_there = await log.last_seq(STREAM, prepared.producer) or 0
     on_progress("sending", already_there, len(messages))
-    batches = _batches(list(enumerate(messages, 1))[already_there:], prepared.role)
+    batches = _batches(list(enumerate(messages, 1))[already_there:], prepared)
     while batch := await asyncio.to_thread(next, batches, None):
         await log.append(STREAM, batch, producer=prepared.producer)
         on_progress("sending", batch[-1].seq or 0, len(messages))
     return _report(prepared, already_there)
 
 
-def _batches(numbered: Sequence[tuple[int, PlannedMessage]], role: Role) -> Iterator[list[Message]]:
+def _batches(
+    numbered: Sequence[tuple[int, PlannedMessage]], prepared: PreparedImport
+) -> Iterator[list[Message]]:
     """Messages in batches that are bounded in number and bytes, made as they are asked for."""
     batch: list[Message] = []
     for seq, planned in numbered:
-        batch.append(_message(planned, seq, role))
+        batch.append(_message(planned, seq, prepared))
         if len(batch) >= _BATCH_MESSAGES or sum(len(message.body) for message in batch) >= _BATCH_BYTES:
             yield batch
             batch = []
@@ -143,7 +147,7 @@ def _batches(numbered: Sequence[tuple[int, PlannedMessage]], role: Role) -> Iter
         yield batch
 
 
-def _message(planned: PlannedMessage, seq: int, role: Role) -> Message:
+def _message(planned: PlannedMessage, seq: int, prepared: PreparedImport) -> Message:
     media_name, index = recording_of(planned.stem)
     annotation = AnnotationMessage(
         action=Action.CREATED,
@@ -154,9 +158,13 @@ def _message(planned: PlannedMessage, seq: int, role: Role) -> Message:
         image_extension=planned.path.suffix if planned.path else "",
         detections=planned.detections,
         image=planned.path.read_bytes() if planned.path else b"",
-        role=role,
+        role=prepared.role,
     )
-    return Message(encode_annotation(annotation), {STATUS_PROPERTY: status_of(Action.CREATED)}, seq)
+    properties: dict[str, str | int] = {
+        STATUS_PROPERTY: status_of(Action.CREATED),
+        IMPORT_PROPERTY: prepared.producer,
+    }
+    return Message(encode_annotation(annotation), properties, seq)
 
 
 def _media_time_ticks(media_name: str, index: int | None) -> int | None:

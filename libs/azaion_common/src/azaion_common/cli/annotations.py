@@ -19,10 +19,10 @@ from rich.text import Text
 
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
-from azaion_common.runtime.embedded import catalogue_of, log_path
+from azaion_common.runtime.platform import catalogue_of
 from azaion_common.runtime.settings import FILE_NAME, PlatformSettings, home_from
+from azaion_common.runtime.transports import log_path, open_log
 from azaion_common.streams import EventLog
-from azaion_common.streams.sqlite import SqliteEventLog
 
 if TYPE_CHECKING:
     from azaion_common.annotations.publish import ImportReport
@@ -84,7 +84,7 @@ def _catalogue(choice: str | None, home: Path) -> Catalogue | None:
 
 
 async def _send(send: Callable[[EventLog], Awaitable[ImportReport]], home: Path) -> ImportReport:
-    async with SqliteEventLog.open(log_path(home)) as log:
+    async with open_log(home, PlatformSettings.load(home, "platform")) as log:
         return await send(log)
 
 

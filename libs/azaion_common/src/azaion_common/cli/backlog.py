@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from azaion_common.cli.doctor import examine
+from azaion_common.cli.examination import lag
 from azaion_common.errors import PermanentError
 from azaion_common.streams import EventLog
 
@@ -33,10 +33,9 @@ async def until_taken_in(home: Path, log: EventLog, console: Console) -> None:
 
 
 async def _pending(home: Path, log: EventLog) -> int:
-    reports = [report for report in await examine(home) if report.service in INTAKE]
-    if len(reports) < len(INTAKE) and await log.count(ANNOTATIONS):
+    behind = [await lag(home, log, service) for service in INTAKE]
+    if None in behind and await log.end(ANNOTATIONS):
         raise PermanentError(
             "services_never_ran", f"the services have never run on {home}", hint="start them with: azaion up"
         )
-    unsent = sum(report.outbox for report in reports)
-    return unsent + sum(stream.pending for report in reports for stream in report.streams)
+    return sum(each or 0 for each in behind)

@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
-from sqlalchemy import MetaData
 
+from azaion_common.cli.examination import ServiceReport, examine
 from azaion_common.cli.output import stdout_console
 from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
-from azaion_common.ledger.accounting import StreamAccount, account, cursors, outbox_depth
-from azaion_common.ledger.ledger import Ledger, sqlite_url
-from azaion_common.runtime.embedded import log_path
+from azaion_common.ledger.accounting import StreamAccount
 from azaion_common.runtime.settings import home_from
-from azaion_common.streams.sqlite import SqliteEventLog
 
-
-@dataclass(frozen=True, slots=True)
-class ServiceReport:
-    """The books of one service."""
-
-    service: str
-    outbox: int
-    streams: list[StreamAccount]
+_COLUMNS = (
+    "service",
+    "stream",
+    "cursor",
+    "in",
+    "applied",
+    "quarantined",
+    "lag",
+    "balance",
+    "outbox",
+    "dead letters",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -41,9 +41,11 @@ def doctor(
     home: Home = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,  # noqa: FBT002
 ) -> None:
-    """Show lag, outbox and the books of every service: in = applied + quarantined + pending."""
+    """Show lag, outbox, dead letters and the books of every service: in = applied + quarantined + lag."""
     reports = asyncio.run(examine(home_from(home)))
-    balanced = all(stream.balanced for report in reports for stream in report.streams)
+    streams = [stream for report in reports for stream in report.streams]
+    balanced = all(stream.balanced for stream in streams)
+    halted = [stream for stream in streams if stream.halted]
     if as_json:
         sys.stdout.write(
             json.dumps({"balanced": balanced, "services": [asdict(report) for report in reports]}) + "\n"
@@ -54,36 +56,22 @@ def doctor(
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
         )
-
-
-async def examine(home: Path) -> list[ServiceReport]:
-    """The books of every ledger in ``home``; it may be in use meanwhile.
-
-    Raises:
-        PermanentError: ``home_missing``.
-    """
-    if not log_path(home).exists():
-        raise PermanentError(
-            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
-        )
-    async with SqliteEventLog.open(log_path(home)) as log:
-        return [await _examine_ledger(log, path) for path in sorted((home / "ledgers").glob("*.sqlite"))]
-
-
-async def _examine_ledger(log: SqliteEventLog, path: Path) -> ServiceReport:
-    async with Ledger.open(sqlite_url(path), path.stem, MetaData()) as ledger:
-        found = await ledger.read(cursors)
-        depth = await ledger.read(outbox_depth)
-    return ServiceReport(path.stem, depth, [await account(log, cursor) for cursor in found])
+    if halted:
+        raise PermanentError("stream_halted", f"{halted[0].stream} is not read on: {halted[0].halted}")
 
 
 def _table(reports: list[ServiceReport]) -> Table:
-    table = Table("service", "stream", "in", "applied", "quarantined", "pending", "balance", "outbox")
+    table = Table(*_COLUMNS)
     for report in reports:
+        owed = (str(report.outbox), str(report.dead_letters))
         for stream in report.streams:
-            counts = (stream.messages_in, stream.applied, stream.quarantined, stream.pending)
-            balance = "ok" if stream.balanced else "[red]WRONG[/red]"
-            table.add_row(report.service, stream.stream, *map(str, counts), balance, str(report.outbox))
+            table.add_row(report.service, stream.stream, *_figures(stream), *owed)
         if not report.streams:
-            table.add_row(report.service, "-", "", "", "", "", "", str(report.outbox))
+            table.add_row(report.service, "-", "", "", "", "", "", "", *owed)
     return table
+
+
+def _figures(stream: StreamAccount) -> tuple[str, ...]:
+    counts = (stream.next_offset, stream.messages_in, stream.applied, stream.quarantined, stream.pending)
+    balance = "[red]HALTED[/red]" if stream.halted else "ok" if stream.balanced else "[red]WRONG[/red]"
+    return (*map(str, counts), balance)

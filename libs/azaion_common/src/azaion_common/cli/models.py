@@ -20,9 +20,8 @@ from azaion_common.errors import PermanentError
 from azaion_common.events import Candidate, ModelExported, ModelPublished, ModelRejected, ModelTrained, models
 from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.events.envelope import Envelope
-from azaion_common.runtime.embedded import log_path
-from azaion_common.runtime.settings import home_from
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.runtime.settings import PlatformSettings, home_from
+from azaion_common.runtime.transports import check_exists, open_log
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Reference = Annotated[str, typer.Argument(help="Model id, or its first digits.", show_default=False)]
@@ -127,12 +126,10 @@ async def read_models(home: Path) -> list[ModelRecord]:
     Raises:
         PermanentError: ``home_missing``.
     """
-    if not log_path(home).exists():
-        raise PermanentError(
-            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
-        )
+    settings = PlatformSettings.load(home, "platform")
+    check_exists(home, settings)
     records: dict[str, ModelRecord] = {}
-    async with SqliteEventLog.open(log_path(home)) as log:
+    async with open_log(home, settings) as log:
         offset = 0
         while batch := await log.read(models.STREAM, offset, limit=_PAGE):
             for record in batch:

@@ -73,6 +73,13 @@ def encode(envelope: Envelope) -> bytes:
     return body
 
 
+def renumbered(body: bytes, *, epoch: int, seq: int, identity: UUID) -> bytes:
+    """The event in ``body`` under another identity; everything else stays as it is."""
+    fields = _unpack(body)
+    repacked: bytes = msgpack.packb({**fields, "epoch": epoch, "seq": seq, "id": identity.bytes})
+    return repacked
+
+
 def decode(body: bytes) -> Envelope:
     """The envelope in ``body``.
 

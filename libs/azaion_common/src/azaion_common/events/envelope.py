@@ -49,7 +49,7 @@ def wrap(
 ) -> Envelope:
     """Wrap ``event``; the id follows from the identity, so that a replay makes the same one."""
     return Envelope(
-        id=uuid5(_NAMESPACE, f"{producer}/{epoch}/{stream}/{seq}"),
+        id=event_id(producer, epoch, stream, seq),
         source=f"azaion/{producer}",
         subject=subject,
         time=time or datetime.now(UTC),
@@ -60,3 +60,8 @@ def wrap(
         traceparent=traceparent,
         event=event,
     )
+
+
+def event_id(producer: str, epoch: int, stream: str, seq: int) -> UUID:
+    """The id of an event follows from its identity."""
+    return uuid5(_NAMESPACE, f"{producer}/{epoch}/{stream}/{seq}")

@@ -20,7 +20,10 @@ class Job:
 
 
 class JobQueue(Protocol):
-    """Named queues of jobs. A job is known by its id: putting it twice does nothing the second time."""
+    """Named queues of jobs. A job is known by its id: putting it twice does nothing the second time.
+
+    When the queue cannot be reached, TransientError is raised; everything here is harmless to repeat.
+    """
 
     async def put(self, queue: str, job_id: str, body: str) -> None:
         """Add a job; durable when this returns. A job with this id that was ever put is left as it is."""

@@ -22,6 +22,8 @@ class StreamAccount:
     passed_over: int
     quarantined: int
     pending: int
+    next_offset: int = 0
+    """Where reading goes on."""
     read_again: int = 0
     """Messages that were handled before the stream was last read again from its beginning; ``applied`` and
     ``quarantined`` are those of this reading and the ones before it."""
@@ -96,6 +98,7 @@ async def account(log: EventLog, cursor: Cursor) -> StreamAccount:
         passed_over=cursor.passed_over,
         quarantined=cursor.quarantined,
         pending=messages - before,
+        next_offset=cursor.next_offset,
         read_again=cursor.before_rewind,
         halted=cursor.halted,
     )

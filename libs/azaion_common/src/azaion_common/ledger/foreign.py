@@ -1,7 +1,7 @@
 """Records that carry no sequence of ours: offset and content tell which of them were handled before.
 
-A record is a repetition when the same content was handled at the same offset (the stream is read again), or, if it
-bears its own time, at any offset among the last hundred thousand (its writer was in doubt and sent it again). Other
+A record is a repetition when the same content was handled at the same offset (the stream is read again), or, where
+nobody means the same twice, at any offset among the last hundred thousand (its writer was in doubt and sent it again). Other
 content at a known offset is a new record: the broker lost the old one and gave its place away.
 """
 

@@ -42,7 +42,7 @@ Effect = Outgoing | NewJob
 class Delivery(Generic[Content]):
     """A record with its decoded content; ``envelope`` is None on streams that others write.
 
-    ``unique`` says of a foreign message that it bears its own time, so that the same bytes again are a repetition.
+    ``unique`` says of a foreign message that nobody means the same bytes twice: again they are a repetition.
     """
 
     record: Record

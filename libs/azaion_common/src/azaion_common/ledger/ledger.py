@@ -1,28 +1,30 @@
 """The ledger: one small database per service, in which effects, cursor and outgoing events change together.
 
 All access goes through one thread with one connection: transactions are serial, and the loop never blocks.
-SQLite runs with ``synchronous=FULL``; anything less loses acknowledged commits in a power cut.
+Commits are durable: SQLite runs with ``synchronous=FULL``, PostgreSQL with ``synchronous_commit=on``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import BinaryIO, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events.envelope import Envelope
-from azaion_common.ledger import tables
+from azaion_common.ledger import engine as database
+from azaion_common.ledger import epochs, ownership
+from azaion_common.ledger.engine import sqlite_url
 from azaion_common.ledger.handler import Effect
+from azaion_common.ledger.migrating import migrate
 from azaion_common.ledger.outbox import Outbox
-from azaion_common.storage.durable import make_folder
+
+__all__ = ["Ledger", "sqlite_url"]
 
 Result = TypeVar("Result")
 
@@ -30,26 +32,42 @@ Result = TypeVar("Result")
 class Ledger:
     """Use ``async with Ledger.open(url, "ingestor", tables.METADATA)``."""
 
-    def __init__(self, service: str, engine: Engine) -> None:
+    def __init__(self, service: str, engine: Engine, metadata: MetaData, *, exclusive: bool) -> None:
         self.service = service
         self.epoch = 0
         self.outbox_filled = asyncio.Event()
         self._engine = engine
+        self._metadata = metadata
+        self._exclusive = exclusive
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{service}")
         self._connection: Connection | None = None
+        self._owned: BinaryIO | None = None
+        self._closed = False
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, service: str, metadata: MetaData) -> AsyncIterator[Ledger]:
-        """The ledger at ``url``, its tables made when missing.
+    async def open(
+        cls,
+        url: str,
+        service: str,
+        metadata: MetaData,
+        *,
+        exclusive: bool = True,
+        wait_s: float | None = None,
+    ) -> AsyncIterator[Ledger]:
+        """The ledger of ``service`` at ``url``: a SQLite file, or a schema in a PostgreSQL database.
+
+        The exclusive owner brings the tables up to date; ``wait_s`` is its patience with another owner. Without
+        ``exclusive`` the ledger can be looked at while its owner works, and nothing is made.
 
         Raises:
-            TransientError: ``ledger_unavailable``.
-            PermanentError: ``ledger_corrupt``, ``ledger_not_durable``.
+            TransientError: ``ledger_unavailable``, ``disk_full``.
+            PermanentError: ``ledger_in_use``, ``ledger_corrupt``, ``ledger_not_durable``, ``ledger_denied``,
+                ``ledger_too_new``.
         """
-        ledger = cls(service, _engine(url))
+        ledger = cls(service, database.make_engine(url, service), metadata, exclusive=exclusive)
         try:
-            await ledger._in_thread(lambda: ledger._connect(metadata))
+            await ledger._in_thread(lambda: ledger._connect(wait_s))
             ledger.outbox_filled.set()
             yield ledger
         finally:
@@ -57,7 +75,11 @@ class Ledger:
             await asyncio.to_thread(ledger._thread.shutdown)
 
     async def transact(self, work: Callable[[Connection], Result]) -> Result:
-        """Run ``work`` in one transaction: all of it is durable when this returns, or none of it happened."""
+        """Run ``work`` in one transaction: all of it is durable when this returns, or none of it happened.
+
+        Raises:
+            TransientError: ``ledger_unavailable``: it may have happened, if the connection broke during the commit.
+        """
         result = await self._in_thread(lambda: self._transact(work))
         self.outbox_filled.set()
         return result
@@ -65,6 +87,15 @@ class Ledger:
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, on one consistent state."""
         return await self._in_thread(lambda: self._transact(work))
+
+    async def renew_epoch(self) -> int:
+        """Begin a new line of numbers, for a ledger that turned out to be an old copy; what is still owed gets them."""
+
+        def renew(connection: Connection) -> int:
+            self.epoch = epochs.renew(connection, self.service)
+            return self.epoch
+
+        return await self.transact(renew)
 
     def outbox(self, connection: Connection) -> Outbox:
         """What the transaction of ``connection`` owes to others; to be flushed before its end."""
@@ -78,70 +109,66 @@ class Ledger:
         outbox.add(effects, cause=cause)
         outbox.flush()
 
-    def _connect(self, metadata: MetaData) -> None:
-        self._connection = self._engine.connect()
-        with self._connection.begin():
-            tables.METADATA.create_all(self._connection)
-            metadata.create_all(self._connection)
-            self.epoch = _epoch(self._connection, self.service)
+    def _connect(self, wait_s: float | None) -> Connection:
+        connection = self._engine.connect()
+        try:
+            if self._exclusive:
+                self._own(connection, wait_s)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
 
-    def _close(self) -> None:
+    def _own(self, connection: Connection, wait_s: float | None) -> None:
+        if self._owned is None:
+            self._owned = ownership.take(connection, self.service, wait_s)
+        with connection.begin():
+            database.prepare(connection, self.service)
+            migrate(connection, self._metadata)
+            self.epoch = epochs.current(connection, self.service)
+
+    def _reconnect(self) -> Connection:
+        """After an outage. Somebody else may own the ledger by now: then it is not ours to write to."""
+        try:
+            return self._connect(None)
+        except PermanentError as error:
+            if error.code != "ledger_in_use":
+                raise
+            raise TransientError("ledger_lost", error.message) from error
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            with suppress(sa.exc.DBAPIError):  # of a connection that is broken already
+                self._connection.close()
+            self._connection = None
         self._engine.dispose()
 
+    def _close(self) -> None:
+        """In the thread, so that what was asked for before still happens."""
+        self._closed = True
+        self._disconnect()
+        if self._owned is not None:
+            self._owned.close()
+            self._owned = None
+
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
-        if self._connection is None:
+        if self._closed:
             raise PermanentError("ledger_closed", f"the ledger of {self.service} is closed")
-        with self._connection.begin():
-            return work(self._connection)
+        connection = self._connection or self._reconnect()
+        try:
+            with connection.begin():
+                return work(connection)
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated or connection.invalidated or connection.closed:
+                self._disconnect()
+            raise
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         loop = asyncio.get_running_loop()
         try:
             return await asyncio.shield(loop.run_in_executor(self._thread, work))
-        except sa.exc.OperationalError as error:
-            code = "disk_full" if "full" in str(error.orig) else "ledger_unavailable"
-            raise TransientError(code, f"ledger of {self.service}: {error.orig}") from error
-        except sa.exc.DatabaseError as error:
-            if isinstance(error, sa.exc.IntegrityError):
-                raise
-            raise PermanentError("ledger_corrupt", f"ledger of {self.service}: {error.orig}") from error
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of a ledger in the file ``path``; its folder is made when missing."""
-    make_folder(path.parent)
-    return f"sqlite:///{path}"
-
-
-def _engine(url: str) -> Engine:
-    # Parameters stay out of error messages: they hold addresses of people, and errors travel into dead letters.
-    pool = sa.StaticPool if url.startswith("sqlite") else None
-    engine = sa.create_engine(url, poolclass=pool, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _make_durable)
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _make_durable(database: Any, _record: object) -> None:
-    database.isolation_level = (
-        None  # we begin transactions ourselves: sqlite3's own begin misses some statements
-    )
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000",
-                   "trusted_schema = OFF"):  # fmt: skip
-        database.execute(f"PRAGMA {pragma}")
-    if database.execute("PRAGMA synchronous").fetchone()[0] < 2:  # noqa: PLR2004 - 2 is FULL
-        raise PermanentError("ledger_not_durable", "SQLite refuses synchronous=FULL")
-
-
-def _epoch(connection: Connection, service: str) -> int:
-    known = connection.execute(
-        sa.select(tables.IDENTITY.c.epoch).where(tables.IDENTITY.c.service == service)
-    ).scalar_one_or_none()
-    if known is not None:
-        return int(known)
-    epoch = time.time_ns() // 1_000_000
-    connection.execute(tables.IDENTITY.insert().values(service=service, epoch=epoch))
-    return epoch
+        except sa.exc.IntegrityError:
+            raise
+        except sa.exc.DBAPIError as error:
+            raise database.typed(error, self.service) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,14 @@ from sqlalchemy import MetaData
 from azaion_common.catalogue import Catalogue
 from azaion_common.jobs import JobQueue
 from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.relay import Relay
+from azaion_common.runtime import transports
 from azaion_common.runtime.health import Health
+from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog
+
+FLUSH_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,71 @@ class Platform:
     catalogue: Catalogue
     stopping: asyncio.Event
     health: Health
-    api_url: str
+    settings: PlatformSettings
     open_ledger: Callable[[str, MetaData], AbstractAsyncContextManager[Ledger]]
     """``open_ledger("ingestor", tables)``: the service's own small database, tables made, outbox relay running."""
+
+    @property
+    def api_url(self) -> str:
+        return self.settings.api_url
+
+    @property
+    def keeps_views(self) -> bool:
+        """Whether pictures are also shown as files in the home: links where blobs are files, copies otherwise."""
+        return self.settings.blobs_url is None if self.settings.views is None else self.settings.views
+
+
+def catalogue_of(home: Path, settings: PlatformSettings) -> Catalogue:
+    """The catalogue that the settings name, or the neutral default."""
+    if settings.catalogue is None:
+        return Catalogue.default()
+    return Catalogue.load(home / settings.catalogue.expanduser())
+
+
+@asynccontextmanager
+async def open_platform(
+    home: Path, settings: PlatformSettings | None = None, *, name: str = transports.COMMAND
+) -> AsyncIterator[Platform]:
+    """The platform that ``home`` and its settings describe; ``name`` is what a broker's operators see.
+
+    Raises:
+        TransientError: ``ledger_unavailable``: no lease table without its database.
+        PermanentError: as the functions of ``runtime.transports``.
+    """
+    settings = settings or PlatformSettings.load(home, "platform")
+    async with (
+        transports.open_log(home, settings, name) as log,
+        transports.open_jobs(home, settings, name) as jobs,
+        transports.open_blobs(home, settings) as blobs,
+    ):
+
+        @asynccontextmanager
+        async def open_ledger(service: str, metadata: MetaData) -> AsyncIterator[Ledger]:
+            url = await asyncio.to_thread(transports.ledger_url, home, settings, service)
+            async with Ledger.open(url, service, metadata) as ledger, _relaying(Relay(ledger, log, jobs)):
+                yield ledger
+
+        yield Platform(
+            home=home,
+            log=log,
+            jobs=jobs,
+            blobs=blobs,
+            catalogue=catalogue_of(home, settings),
+            stopping=asyncio.Event(),
+            health=Health(),
+            settings=settings,
+            open_ledger=open_ledger,
+        )
+
+
+@asynccontextmanager
+async def _relaying(relay: Relay) -> AsyncIterator[None]:
+    """Carry the outbox while the block runs, and once more at its end."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(relay.run(), name="relay")
+        try:
+            yield
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await relay.flush()
+        finally:
+            task.cancel()

@@ -13,16 +13,15 @@ import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
 
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.runtime.embedded import open_embedded
 from azaion_common.runtime.ops_server import ops_server
-from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.service import Service
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.stopping import unless_stopped
@@ -34,7 +33,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def run_services(services: Sequence[Service], home: Path) -> None:
-    """Run ``services`` on the embedded platform in ``home`` until a signal comes or one of them fails.
+    """Run ``services`` on the platform of ``home`` until a signal comes or one of them fails.
 
     Raises:
         AzaionError: what ended a service, ``already_running`` when one of them runs in another process.
@@ -42,13 +41,30 @@ async def run_services(services: Sequence[Service], home: Path) -> None:
     settings = PlatformSettings.load(home, "platform")
     name = services[0].name if len(services) == 1 else "up"
     with _locks(home, services):
-        async with open_embedded(home, settings) as platform, _signals(platform):
+        async with _opened(home, settings, name) as platform, _signals(platform):
             address_file = home / "run" / f"{name}.json"
             async with ops_server(
                 platform.health, settings.metrics_host, settings.metrics_port, address_file
             ):
                 await _run_all(services, platform)
     _log.info("process.stopped", services=[service.name for service in services])
+
+
+@asynccontextmanager
+async def _opened(home: Path, settings: PlatformSettings, name: str) -> AsyncIterator[Platform]:
+    """The platform, as soon as what it needs can be reached. A signal ends the process meanwhile."""
+    async with AsyncExitStack() as stack:
+        yield await _connect(stack, home, settings, name)
+
+
+async def _connect(stack: AsyncExitStack, home: Path, settings: PlatformSettings, name: str) -> Platform:
+    backoff = Backoff(cap_s=RESTART_CAP_S)
+    while True:
+        try:
+            return await stack.enter_async_context(open_platform(home, settings, name=name))
+        except TransientError as error:
+            _log.warning("process.waiting", code=error.code, error=error.message)
+            await asyncio.sleep(backoff.next())
 
 
 async def _run_all(services: Sequence[Service], platform: Platform) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from azaion_common.errors import PermanentError
@@ -63,6 +63,25 @@ class PlatformSettings(ServiceSettings):
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz; 0 picks a free one, which ``<home>/run/ops.json`` then names."""
     log_level: str = "info"
+    streams_url: SecretStr | None = None
+    """``rabbitmq-stream://user:password@host:5552/vhost``, or ``rabbitmq-stream+tls://…?ca=/path/ca.pem``.
+    None for this and the three below: everything is in the home."""
+    jobs_url: SecretStr | None = None
+    """``amqp://user:password@host:5672/vhost``, or ``amqps://…?ca=/path/ca.pem``."""
+    blobs_url: str | None = None
+    """``s3://bucket/prefix``."""
+    ledger_url: SecretStr | None = None
+    """``postgresql+psycopg://user:password@host:5432/database``."""
+    s3_endpoint_url: str | None = None
+    """None: AWS."""
+    s3_region: str | None = None
+    s3_access_key: str | None = None
+    """None: wherever the AWS libraries find credentials."""
+    s3_secret_key: SecretStr | None = None
+    views: bool | None = None
+    """Show pictures as files in the home, too. None: only where the blob store is the home's."""
+    accept_gaps: tuple[str, ...] = ()
+    """Streams that are read on although records are missing: an operator has looked and decided."""
 
 
 def home_from(option: Path | None) -> Path:

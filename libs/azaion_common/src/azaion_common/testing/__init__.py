@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from azaion_common.catalogue import Catalogue
-from azaion_common.runtime.embedded import open_embedded
-from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.platform import Platform, open_platform
 
 
 @asynccontextmanager
 async def platform(folder: Path, catalogue: Catalogue | None = None) -> AsyncIterator[Platform]:
     """The embedded platform in ``folder``; set ``stopping`` to end what runs on it."""
-    async with open_embedded(folder) as opened:
+    async with open_platform(folder) as opened:
         yield replace(opened, catalogue=catalogue) if catalogue else opened

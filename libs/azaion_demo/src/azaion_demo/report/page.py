@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import open_blobs
 from azaion_common.storage.durable import make_folder, write_file
-from azaion_common.storage.files import FileBlobStore
 from azaion_demo.report import wording
 from azaion_demo.report.charts import group_strip
 from azaion_demo.report.evidence import Evidence, InferredFrame, gather_evidence
@@ -56,7 +57,8 @@ async def write_report(outcome: Outcome) -> Path:
         PermanentError: ``demo_incomplete`` before the loop's end; ``blob_missing``, ``blob_corrupt`` from the store.
         TransientError: ``disk_full``, ``store_unavailable``.
     """
-    evidence = await gather_evidence(outcome, FileBlobStore.open(outcome.home / "blobs"))
+    async with open_blobs(outcome.home, PlatformSettings.load(outcome.home, "platform")) as blobs:
+        evidence = await gather_evidence(outcome, blobs)
     page = await asyncio.to_thread(render, outcome, evidence)
     path = outcome.home / "results" / FILE_NAME
     await asyncio.to_thread(make_folder, path.parent)

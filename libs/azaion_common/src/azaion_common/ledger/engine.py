@@ -1,0 +1,133 @@
+"""How a ledger's database is reached: SQLite in a file, or a schema of its own in PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.storage.durable import make_folder
+
+_POSTGRES_SESSION = {
+    "synchronous_commit": "on",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""So that the server notices within 15 s that an owner has vanished, and hands the ledger to the next one."""
+_POSTGRES_CONNECTION: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_DENIED = ("28", "3D")
+_NO_SPACE = "53100"
+_OTHER_TABLES = ("42P01", "42703", "3F000")
+_FULL = 2
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a ledger in the file ``path``; its folder is made when missing."""
+    make_folder(path.parent)
+    return f"sqlite:///{path}"
+
+
+def schema_name(ledger: str) -> str:
+    """The PostgreSQL schema of a ledger: ``augmentor.2`` is in ``augmentor_2``."""
+    return re.sub(r"[^a-z0-9_]", "_", ledger.lower())
+
+
+def make_engine(url: str, ledger: str) -> Engine:
+    """An engine for one connection.
+
+    Raises:
+        PermanentError: ``ledger_url_invalid``; the URL itself is not shown, it may hold a password.
+    """
+    # Parameters stay out of error messages: they hold addresses of people, and errors travel into dead letters.
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise _url_invalid() from None
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, poolclass=sa.StaticPool, hide_parameters=True)
+        sa.event.listen(engine, "connect", _make_durable)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise _url_invalid()
+    session = {**_POSTGRES_SESSION, "search_path": schema_name(ledger)}
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    return sa.create_engine(
+        parsed,
+        poolclass=sa.NullPool,
+        hide_parameters=True,
+        connect_args={**_POSTGRES_CONNECTION, "options": options},
+    )
+
+
+def _url_invalid() -> PermanentError:
+    return PermanentError(
+        "ledger_url_invalid",
+        "the address of the ledgers is not valid",
+        hint="ledger_url: postgresql+psycopg://user:password@host/database",
+    )
+
+
+def prepare(connection: Connection, ledger: str) -> None:
+    """What has to be there before tables are.
+
+    Raises:
+        PermanentError: ``ledger_not_durable``.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    connection.execute(sa.schema.CreateSchema(schema_name(ledger), if_not_exists=True))
+    if connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off":
+        raise PermanentError("ledger_not_durable", "PostgreSQL refuses synchronous_commit=on")
+
+
+def _make_durable(database: Any, _record: object) -> None:
+    database.isolation_level = (
+        None  # we begin transactions ourselves: sqlite3's own begin misses some statements
+    )
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000",
+                   "trusted_schema = OFF"):  # fmt: skip
+        database.execute(f"PRAGMA {pragma}")
+    if database.execute("PRAGMA synchronous").fetchone()[0] < _FULL:
+        raise PermanentError("ledger_not_durable", "SQLite refuses synchronous=FULL")
+
+
+def typed(error: sa.exc.DBAPIError, ledger: str) -> AzaionError:
+    """What a database says, as our own error. IntegrityError is a bug of the caller and does not come here."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    message = f"ledger of {ledger}: {_first_line(error.orig)}"
+    if state.startswith(_DENIED):
+        return PermanentError(
+            "ledger_denied", message, hint="check user, password and database in ledger_url"
+        )
+    if state in _OTHER_TABLES or any(part in message for part in ("no such table", "no such column")):
+        return PermanentError(
+            "ledger_outdated", message, hint="start the service once: it brings its ledger up to date"
+        )
+    if state == _NO_SPACE or "disk is full" in message:
+        return TransientError("disk_full", message, hint="free space; work goes on by itself")
+    if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
+        if "password authentication failed" in message or "does not exist" in message:
+            return PermanentError(
+                "ledger_denied", message, hint="check user, password and database in ledger_url"
+            )
+        return TransientError("ledger_unavailable", message)
+    return PermanentError("ledger_corrupt", message)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

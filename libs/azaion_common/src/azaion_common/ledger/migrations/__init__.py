@@ -1,0 +1,1 @@
+"""Revisions of these tables, oldest first; a released one is never changed."""

@@ -1,0 +1,70 @@
+"""One owner per ledger: two would give out the same numbers and undo each other's cursors.
+
+In PostgreSQL the lock belongs to the very connection that runs the transactions: whoever loses it can write no more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from azaion_common.errors import PermanentError
+from azaion_common.ledger.engine import schema_name
+
+WAIT_S = {"sqlite": 1.0, "postgresql": 20.0}
+"""A server may take some seconds to notice that the last owner is gone; the kernel frees files at once."""
+_AGAIN_S = 0.1
+
+
+def take(connection: Connection, ledger: str, wait_s: float | None) -> BinaryIO | None:
+    """Become the owner of ``ledger``; what is returned has to be kept open as long.
+
+    Raises:
+        PermanentError: ``ledger_in_use``.
+    """
+    limit_s = WAIT_S[connection.dialect.name] if wait_s is None else wait_s
+    if connection.dialect.name == "postgresql":
+        _wait(limit_s, ledger, lambda: _take_in_server(connection, ledger))
+        return None
+    database = connection.engine.url.database
+    if not database or database == ":memory:":
+        return None
+    lock = Path(database).with_suffix(".owner").open("wb")
+    try:
+        _wait(limit_s, ledger, lambda: _take_file(lock))
+    except PermanentError:
+        lock.close()
+        raise
+    return lock
+
+
+def _wait(limit_s: float, ledger: str, attempt: Callable[[], bool]) -> None:
+    until = time.monotonic() + limit_s
+    while not attempt():
+        if time.monotonic() >= until:
+            raise PermanentError(
+                "ledger_in_use", f"the ledger of {ledger} has an owner", hint="the service runs already"
+            )
+        time.sleep(_AGAIN_S)
+
+
+def _take_in_server(connection: Connection, ledger: str) -> bool:
+    name = f"azaion ledger {schema_name(ledger)}".encode()
+    key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+    with connection.begin():
+        return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one())
+
+
+def _take_file(lock: BinaryIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

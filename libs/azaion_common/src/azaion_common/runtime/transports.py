@@ -1,0 +1,147 @@
+"""Where logs, queues, blobs and ledgers are: in the home, or wherever the settings point.
+
+Each of the four is chosen by its own setting. What the production forms need is only imported when one is chosen:
+an edge device does not install it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from azaion_common.errors import PermanentError
+from azaion_common.jobs import JobQueue
+from azaion_common.jobs.sqlite import SqliteJobQueue
+from azaion_common.ledger import directory
+from azaion_common.ledger.ledger import sqlite_url
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.storage import BlobStore
+from azaion_common.storage.files import FileBlobStore
+from azaion_common.streams import EventLog
+from azaion_common.streams.sqlite import SqliteEventLog
+
+COMMAND = "command"
+"""What the broker's operators see of a command that is no service."""
+
+
+def log_path(home: Path) -> Path:
+    """Where the embedded event log lies."""
+    return home / "streams" / "log.sqlite"
+
+
+def queue_path(home: Path) -> Path:
+    """Where the embedded job queues lie."""
+    return home / "jobs" / "queue.sqlite"
+
+
+def ledger_path(home: Path, ledger: str) -> Path:
+    """Where an embedded ledger lies."""
+    return home / "ledgers" / f"{ledger}.sqlite"
+
+
+def blobs_path(home: Path) -> Path:
+    """Where the embedded blob store lies."""
+    return home / "blobs"
+
+
+def check_exists(home: Path, settings: PlatformSettings) -> None:
+    """For commands that only look: an embedded log is not to be made by looking for it.
+
+    Raises:
+        PermanentError: ``home_missing``.
+    """
+    if settings.streams_url is None and not log_path(home).exists():
+        raise PermanentError(
+            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
+        )
+
+
+def open_log(
+    home: Path, settings: PlatformSettings, name: str = COMMAND
+) -> AbstractAsyncContextManager[EventLog]:
+    """The event log; ``name`` is what a broker's operators see.
+
+    Raises:
+        PermanentError: ``extra_missing``, ``streams_url_invalid``.
+    """
+    if settings.streams_url is None:
+        return SqliteEventLog.open(log_path(home))
+    with _extra():
+        from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation  # noqa: PLC0415 - optional
+    return RabbitEventLog.open(StreamsLocation.parse(_plain(settings.streams_url)), name=name)
+
+
+def open_jobs(
+    home: Path, settings: PlatformSettings, name: str = COMMAND
+) -> AbstractAsyncContextManager[JobQueue]:
+    """The job queues. Leases are in the ledgers' database.
+
+    Raises:
+        PermanentError: ``extra_missing``, ``jobs_url_invalid``.
+    """
+    if settings.jobs_url is None:
+        return SqliteJobQueue.open(queue_path(home))
+    with _extra():
+        from azaion_common.jobs.rabbitmq import RabbitJobQueue  # noqa: PLC0415 - optional
+    leases = _plain(settings.ledger_url) or sqlite_url(home / "jobs" / "leases.sqlite")
+    return RabbitJobQueue.open(_plain(settings.jobs_url), leases, name=f"azaion {name}")
+
+
+@asynccontextmanager
+async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[BlobStore]:
+    """The blob store.
+
+    Raises:
+        PermanentError: ``extra_missing``, ``blobs_url_invalid``.
+    """
+    if settings.blobs_url is None:
+        yield await asyncio.to_thread(FileBlobStore.open, blobs_path(home))
+        return
+    with _extra():
+        from azaion_common.storage.s3 import S3BlobStore, S3Location  # noqa: PLC0415 - optional
+    location = S3Location.parse(
+        settings.blobs_url,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=_plain(settings.s3_secret_key) or None,
+    )
+    async with S3BlobStore.open(location) as store:
+        yield store
+
+
+def ledger_url(home: Path, settings: PlatformSettings, ledger: str) -> str:
+    """The database that holds ``ledger``; the folder of an embedded one is made when missing."""
+    return _plain(settings.ledger_url) or sqlite_url(ledger_path(home, ledger))
+
+
+def ledger_names(home: Path, settings: PlatformSettings) -> list[str]:
+    """Every ledger that there is, sorted. Blocks while it asks a server.
+
+    Raises:
+        TransientError: ``ledger_unavailable``.
+        PermanentError: ``ledger_denied``, ``ledger_url_invalid``.
+    """
+    if settings.ledger_url is None:
+        return sorted(path.stem for path in (home / "ledgers").glob("*.sqlite"))
+    return directory.names(_plain(settings.ledger_url))
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise PermanentError(
+            "extra_missing",
+            f"{error.name} is not installed, which this platform needs",
+            hint="pip install 'azaion-common[production]'",
+        ) from error
