@@ -8,24 +8,30 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from looptest.evidence import DATASETS, IMAGES, MODELS, VIEWS, Evidence, rows
+from looptest.evidence import DATASETS, IMAGES, MODELS, VIEWS, Event, Evidence
 
 _VOLATILE = {"created_at", "offset", "raw_sha256", "stream_offsets"}
+
+
+class Outcome(Protocol):
+    """What a system has come to, wherever it keeps it."""
+
+    def picture_rows(self) -> list[tuple[Any, ...]]: ...
+    def variant_rows(self) -> list[tuple[Any, ...]]: ...
+    def events(self, stream: str, kind: str | None = None) -> list[Event]: ...
 
 
 def outcome(home: Path) -> dict[str, str]:
     """Digests of the ledgers' own tables, the views, the blobs that both name, and the streams."""
     evidence = Evidence(home)
-    pictures = rows(
-        evidence.ledger("ingestor"),
-        "SELECT name, state, revision, image_sha256, boxes, media_name, media_time_s FROM pictures",
-    )
-    variants = rows(
-        evidence.ledger("augmentor"),
-        "SELECT name, picture, image_sha256, image_media_type, labels_sha256 FROM augmented_variants",
-    )
+    return shared_outcome(evidence) | {view: _digest(_files(evidence, view)) for view in VIEWS}
+
+
+def shared_outcome(evidence: Outcome) -> dict[str, str]:
+    """As ``outcome``, without the views: what a system has come to on any transport."""
+    pictures, variants = evidence.picture_rows(), evidence.variant_rows()
     parts = {
         "pictures": sorted(pictures),
         "variants": sorted(variants),
@@ -34,7 +40,7 @@ def outcome(home: Path) -> dict[str, str]:
         ),
         "streams": {stream: _events(evidence, stream) for stream in (IMAGES, DATASETS)},
         "models": Counter(event.type for event in evidence.events(MODELS)),
-    } | {view: _files(evidence, view) for view in VIEWS}
+    }
     return {name: _digest(part) for name, part in parts.items()}
 
 
@@ -45,7 +51,7 @@ def _files(evidence: Evidence, view: str) -> list[tuple[str, str]]:
     ]
 
 
-def _events(evidence: Evidence, stream: str) -> list[str]:
+def _events(evidence: Outcome, stream: str) -> list[str]:
     """What the events say, in no order: services work side by side."""
     return sorted(
         json.dumps([event.type, _steady(event.data)], sort_keys=True) for event in evidence.events(stream)

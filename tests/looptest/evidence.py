@@ -19,6 +19,9 @@ ANNOTATIONS, IMAGES, DATASETS, MODELS = (
     "azaion.datasets",
     "azaion.models",
 )
+STREAMS = (IMAGES, DATASETS, MODELS)
+PICTURES = "SELECT name, state, revision, image_sha256, boxes, media_name, media_time_s FROM pictures"
+VARIANTS = "SELECT name, picture, image_sha256, image_media_type, labels_sha256 FROM augmented_variants"
 VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed")
 
 
@@ -74,8 +77,7 @@ class Evidence:
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         """Data of every event of a type, in whichever stream."""
-        streams = (IMAGES, DATASETS, MODELS)
-        return [event.data for stream in streams for event in self.events(stream, kind)]
+        return [event.data for stream in STREAMS for event in self.events(stream, kind)]
 
     def open_jobs(self, queue: str) -> list[tuple[str, int]]:
         """Job ids with the number of times that they were taken."""
@@ -85,6 +87,12 @@ class Evidence:
     def pictures(self) -> list[tuple[str, str]]:
         """Name and state of every picture in the ingestor's ledger."""
         return rows(self.ledger("ingestor"), "SELECT name, state FROM pictures ORDER BY name")
+
+    def picture_rows(self) -> list[tuple[Any, ...]]:
+        return rows(self.ledger("ingestor"), PICTURES)
+
+    def variant_rows(self) -> list[tuple[Any, ...]]:
+        return rows(self.ledger("augmentor"), VARIANTS)
 
     def quarantined(self) -> list[str]:
         """Reasons in the ingestor's quarantine, in the order of the messages."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
@@ -22,6 +23,8 @@ from azaion_common.ledger import tables
 COMMON = "azaion_common.ledger.migrations"
 BASELINE = "0001"
 """Ledgers of the time before revisions were counted have the tables of this one."""
+_ONE_AT_A_TIME = Lock()
+"""Revisions write through ``alembic.op``, which is one for the whole process; every ledger has its thread."""
 
 
 def migrate(connection: Connection, metadata: MetaData) -> None:
@@ -30,12 +33,13 @@ def migrate(connection: Connection, metadata: MetaData) -> None:
     Raises:
         PermanentError: ``ledger_too_new``: a later version of the program has worked on this ledger.
     """
-    _upgrade(connection, COMMON, "ledger_version", tables.METADATA)
     package = metadata.info.get("migrations")
-    if package is None:
-        metadata.create_all(connection)
-    else:
-        _upgrade(connection, package, "service_version", metadata)
+    with _ONE_AT_A_TIME:
+        _upgrade(connection, COMMON, "ledger_version", tables.METADATA)
+        if package is None:
+            metadata.create_all(connection)
+        else:
+            _upgrade(connection, package, "service_version", metadata)
 
 
 def _upgrade(connection: Connection, package: str, version_table: str, metadata: MetaData) -> None:
