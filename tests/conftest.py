@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from testservers.broker_source import BrokerSource, find_source
+from testservers.fault_proxy import FaultProxy
 from testservers.given import GivenPostgres, GivenRabbit, GivenS3
 from testservers.postgres import PrivatePostgres, find_programs
+from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
+
+from azaion_common.streams.rabbitmq import StreamsLocation
 
 _SAID: list[str] = []
 
@@ -51,6 +55,32 @@ def fresh_rabbitmq(broker_source: BrokerSource) -> Iterator[PrivateRabbit]:
     """A RabbitMQ for one test, which may kill or freeze it."""
     with PrivateRabbit(broker_source) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def proxied_rabbitmq(broker_source: BrokerSource) -> Iterator[tuple[PrivateRabbit, int]]:
+    """A RabbitMQ that tells clients of streams to connect to another port, on which a test puts its proxy."""
+    port = free_port()
+    with PrivateRabbit(broker_source, advertised_stream_port=port) as broker:
+        yield broker, port
+
+
+@pytest.fixture
+def stream_proxy(proxied_rabbitmq: tuple[PrivateRabbit, int]) -> Iterator[FaultProxy]:
+    """Everything that clients of streams say to ``proxied_rabbitmq`` goes through it."""
+    broker, port = proxied_rabbitmq
+    with FaultProxy(broker.ports["stream"], port=port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied_location(
+    proxied_rabbitmq: tuple[PrivateRabbit, int], stream_proxy: FaultProxy
+) -> StreamsLocation:
+    """An empty virtual host behind ``stream_proxy``."""
+    broker, port = proxied_rabbitmq
+    vhost = broker.new_vhost()
+    return StreamsLocation(host=LOOPBACK, port=port, username="guest", password="guest", vhost=vhost)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import structlog
 from jobtest.broker import plain_channel
-from jobtest.relay import Relay
 from jobtest.storm import RECOVERY_S, Storm, put_until_done
+from testservers.fault_proxy import FaultProxy
 from testservers.postgres import PrivatePostgres
 from testservers.processes import LOOPBACK
 from testservers.rabbitmq import PrivateRabbit
@@ -111,13 +111,15 @@ async def test_a_silent_broker_is_noticed_and_waited_for(
     fresh_rabbitmq: PrivateRabbit, ledger_url: str, silence: str
 ) -> None:
     """Nothing comes from it, nothing is closed: putters are told within 15 s, takers notice, both go on afterwards."""
-    async with (
-        Relay.to(fresh_rabbitmq.ports["amqp"]) as relay,
-        RabbitJobQueue.open(f"amqp://guest:guest@{LOOPBACK}:{relay.port}/", ledger_url) as jobs,
-    ):
+    with FaultProxy(fresh_rabbitmq.ports["amqp"]) as proxy:
+        await notice_silence(fresh_rabbitmq, proxy, ledger_url, silence)
+
+
+async def notice_silence(broker: PrivateRabbit, proxy: FaultProxy, ledger_url: str, silence: str) -> None:
+    async with RabbitJobQueue.open(f"amqp://guest:guest@{LOOPBACK}:{proxy.port}/", ledger_url) as jobs:
         fall_silent, speak = {
-            "frozen": (fresh_rabbitmq.freeze, fresh_rabbitmq.thaw),
-            "black hole": (relay.swallow, relay.mend),
+            "frozen": (broker.freeze, broker.thaw),
+            "black hole": (proxy.swallow, proxy.mend),
         }[silence]
         await jobs.put("q", "1", "one")
         await jobs.complete(await _take(jobs), "w")

@@ -55,7 +55,9 @@ class Bench:
                 recipe=recipe,
                 seed=0,
             )
-            task = asyncio.create_task(serve(self.platform, ledger, batches, prepare_concurrency=2))
+            task = asyncio.create_task(
+                serve(self.platform, images.STREAM, ledger, batches, prepare_concurrency=2)
+            )
             try:
                 yield
             finally:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from sqlalchemy import Connection, MetaData
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode
-from azaion_common.jobs import Job
+from azaion_common.jobs import Job, JobQueue
 from azaion_common.ledger import tables
 from azaion_common.ledger.handler import Effect, NewJob, Outgoing
 from azaion_common.ledger.ledger import Ledger
@@ -37,6 +39,53 @@ def announcing(job: Job) -> Finish:
 
 def failing(_connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
     return [Outgoing(images.STREAM, ImageDeleted(name=f"{error.code}-{job.job_id}"), job.job_id)]
+
+
+class Unsteady:
+    """A queue that cannot be reached each first time that a job is to be completed or given back."""
+
+    def __init__(self, jobs: JobQueue) -> None:
+        self._jobs = jobs
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    async def complete(self, job: Job, worker: str) -> None:
+        self._refuse_at_first()
+        await self._jobs.complete(job, worker)
+
+    async def release(self, job: Job, worker: str, *, delay_s: float) -> None:
+        self._refuse_at_first()
+        await self._jobs.release(job, worker, delay_s=delay_s)
+
+    def _refuse_at_first(self) -> None:
+        self.refused += 1
+        if self.refused % 2:
+            raise TransientError("jobs_unavailable", "away")
+
+
+async def test_outages_of_the_queue_do_not_end_the_worker(platform: Platform) -> None:
+    """A job that cannot be completed or given back for now is, once the queue can be reached; it still ends once."""
+    tries = 0
+
+    async def run(job: Job) -> Finish:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise TransientError("store_unavailable", "away")
+        return announcing(job)
+
+    unsteady = replace(platform, jobs=Unsteady(platform.jobs))
+    async with working(unsteady, run) as ledger:
+        await ledger.transact(lambda connection: ledger.emit(connection, [NewJob("q", "1", "{}")]))
+        assert await outcomes(ledger, 1) == ["done"]
+        async with asyncio.timeout(5):
+            while await platform.jobs.pending("q"):
+                await asyncio.sleep(0.02)
+
+    assert tries == 2
+    assert await announced(platform) == ["did-1"]
 
 
 @asynccontextmanager

@@ -17,26 +17,25 @@ from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
+from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage.views import FolderView
 
+SERVICE_NAME = "augmentor"
 _BATCH = 16
 
 
 async def run(platform: Platform) -> None:
     """Serve until the platform is stopped."""
-    settings = AugmentorSettings.load(platform.home, "augmentor")
+    settings = AugmentorSettings.load(platform.home, SERVICE_NAME)
     recipe = Recipe.load(settings.recipe_file and platform.home / settings.recipe_file)
-    async with (
-        platform.open_ledger("augmentor", tables.METADATA) as ledger,
-        WorkerPool.open(
-            recipe,
-            workers=settings.workers,
-            memory_bytes=settings.worker_memory_bytes,
-            timeout_s=settings.worker_timeout_s,
-        ) as pool,
-    ):
+    async with WorkerPool.open(
+        recipe,
+        workers=settings.workers,
+        memory_bytes=settings.worker_memory_bytes,
+        timeout_s=settings.worker_timeout_s,
+    ) as pool:
         batches = Batches(
             blobs=platform.blobs,
             multiplier=pool,
@@ -44,17 +43,24 @@ async def run(platform: Platform) -> None:
             recipe=recipe,
             seed=settings.seed,
         )
-        await serve(platform, ledger, batches, prepare_concurrency=2 * settings.workers)
+
+        async def serve_part(held: Platform, part: Part) -> None:
+            async with held.open_ledger(part.ledger, tables.METADATA) as ledger:
+                await serve(held, part.stream, ledger, batches, prepare_concurrency=2 * settings.workers)
+
+        await serve_parts(platform, SERVICE_NAME, images.STREAM, serve_part)
 
 
-async def serve(platform: Platform, ledger: Ledger, batches: Batches, *, prepare_concurrency: int) -> None:
+async def serve(
+    platform: Platform, stream: str, ledger: Ledger, batches: Batches, *, prepare_concurrency: int
+) -> None:
     """Consume, reconcile and keep the view, until the platform is stopped."""
     keeper = _keeper(platform, ledger)
     consumer = Consumer(
         log=platform.log,
         ledger=ledger,
         blobs=platform.blobs,
-        stream=images.STREAM,
+        stream=stream,
         handler=Augmentor(batches, keeper.ring),
         decode=decode_event,
         batch=_BATCH,
@@ -75,4 +81,4 @@ def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:
     return Unshown(ledger, tables.VIEWS_DUE)
 
 
-SERVICE = Service("augmentor", "multiplies pictures into augmented variants", run)
+SERVICE = Service(SERVICE_NAME, "multiplies pictures into augmented variants", run)

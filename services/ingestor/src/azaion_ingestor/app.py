@@ -9,6 +9,7 @@ from azaion_common.annotations import wire
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
+from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_ingestor import tables
@@ -20,16 +21,27 @@ from azaion_ingestor.views import ViewKeeper
 
 async def run(platform: Platform) -> None:
     """Serve until the platform is stopped."""
+    await serve_parts(platform, SERVICE_NAME, wire.STREAM, serve)
+
+
+async def serve(platform: Platform, part: Part) -> None:
+    """Serve one part of the annotation stream."""
     settings = IngestorSettings.load(platform.home, SERVICE_NAME)
-    async with platform.open_ledger(SERVICE_NAME, tables.METADATA) as ledger:
+    async with platform.open_ledger(part.ledger, tables.METADATA) as ledger:
         keeper = _keeper(platform, ledger)
         inspector = Inspector(settings.max_pixels)
         consumer = Consumer(
             log=platform.log,
             ledger=ledger,
             blobs=platform.blobs,
-            stream=wire.STREAM,
-            handler=Ingestor(platform.blobs, platform.catalogue, inspector, keeper.ring),
+            stream=part.stream,
+            handler=Ingestor(
+                platform.blobs,
+                platform.catalogue,
+                inspector,
+                keeper.ring,
+                lambda name: platform.partitioning.stream_for(wire.STREAM, name) == part.stream,
+            ),
             decode=partial(decode_annotation, profile=settings.profile),
             batch=settings.batch,
             prepare_concurrency=settings.prepare_concurrency,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -62,12 +62,19 @@ class Ingestor:
     """Keeps one row per picture in step with the annotation platform. Implements ``Handler``."""
 
     def __init__(
-        self, blobs: BlobStore, catalogue: Catalogue, inspector: Inspector, changed: Callable[[], None]
+        self,
+        blobs: BlobStore,
+        catalogue: Catalogue,
+        inspector: Inspector,
+        changed: Callable[[], None],
+        is_ours: Callable[[str], bool] = lambda _name: True,
     ) -> None:
         self._blobs = blobs
         self._catalogue = catalogue
         self._inspector = inspector
         self._changed = changed
+        self._is_ours = is_ours
+        """Of a picture's name: a message about many pictures goes to every part of a partitioned stream."""
 
     async def prepare(self, delivery: Delivery[WireMessage]) -> Prepared:
         """Check names, labels and picture and store the picture; raises their reasons for quarantine."""
@@ -89,7 +96,8 @@ class Ingestor:
                 current = records.load(connection, prepared.name)
                 return _move(connection, current, pictures.saved(current, prepared))
             case BulkMessage() as message, BlobRef():
-                return _apply_bulk(connection, message, delivery.record, prepared)
+                ours = [name for name in message.names if self._is_ours(name)]
+                return _apply_bulk(connection, message.action, ours, delivery.record, prepared)
             case CreatedNarrow(), _:
                 _known(connection, delivery.content.name)
                 return []
@@ -142,22 +150,24 @@ def _move(connection: Connection, before: Picture | None, after: Picture) -> lis
     return [_outgoing(event, after.name) for event in pictures.changes(before, after)]
 
 
-def _apply_bulk(connection: Connection, message: BulkMessage, record: Record, raw: BlobRef) -> list[Outgoing]:
+def _apply_bulk(
+    connection: Connection, action: Action, names: Sequence[str], record: Record, raw: BlobRef
+) -> list[Outgoing]:
     """Every name that is known; the others are dead-lettered one by one.
 
     Raises:
         PermanentError: when no name could be applied: then the message as a whole goes to quarantine.
     """
-    step = pictures.validated if message.action is Action.VALIDATED else pictures.deleted
+    step = pictures.validated if action is Action.VALIDATED else pictures.deleted
     effects: list[Outgoing] = []
     refused: list[_Refusal] = []
-    for name in message.names:
+    for name in names:
         try:
             current = _known(connection, name)
             effects += _move(connection, current, step(current))
         except PermanentError as error:
             refused.append(_Refusal(name, error))
-    if refused and len(refused) == len(message.names):
+    if refused and len(refused) == len(names):
         raise refused[0].error
     for refusal in refused:
         metrics.NAMES_REFUSED.labels(refusal.error.code).inc()

@@ -48,7 +48,7 @@ async def serve(
     )
     worker = JobWorker(jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=trainer.run, failed=trainer.failed)
     async with asyncio.TaskGroup() as group:
-        for stream in (images.STREAM, datasets.STREAM):
+        for stream in (*platform.partitioning.streams(images.STREAM), datasets.STREAM):
             group.create_task(_consumer(platform, ledger, stream).run(platform.stopping))
         group.create_task(scheduler.run(platform.stopping))
         group.create_task(worker.run(platform.stopping))

@@ -17,6 +17,7 @@ from azaion_common.annotations.wire import STREAM, TICKS_PER_SECOND, AnnotationM
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.streams import EventLog, Message
+from azaion_common.streams.partitions import Partitioning
 
 ROLES: Mapping[str, Role] = {"validator": Role.VALIDATOR, "operator": Role.OPERATOR}
 IMPORT_PROPERTY = "AnnotationImport"
@@ -120,17 +121,35 @@ def prepare_import(
 
 
 async def send_import(
-    prepared: PreparedImport, log: EventLog, *, on_progress: Progress = _quiet
+    prepared: PreparedImport,
+    log: EventLog,
+    *,
+    partitioning: Partitioning | None = None,
+    on_progress: Progress = _quiet,
 ) -> ImportReport:
     """Append what the log does not have yet; raises TransientError from the log."""
-    messages = prepared.plan.messages
-    already_there = await log.last_seq(STREAM, prepared.producer) or 0
-    on_progress("sending", already_there, len(messages))
-    batches = _batches(list(enumerate(messages, 1))[already_there:], prepared)
-    while batch := await asyncio.to_thread(next, batches, None):
-        await log.append(STREAM, batch, producer=prepared.producer)
-        on_progress("sending", batch[-1].seq or 0, len(messages))
+    parts = _by_part(prepared.plan.messages, partitioning or Partitioning())
+    known = {stream: await log.last_seq(stream, prepared.producer) or 0 for stream in parts}
+    already_there, total = sum(known.values()), len(prepared.plan.messages)
+    sent = already_there
+    on_progress("sending", sent, total)
+    for stream, messages in parts.items():
+        batches = _batches(list(enumerate(messages, 1))[known[stream] :], prepared)
+        while batch := await asyncio.to_thread(next, batches, None):
+            await log.append(stream, batch, producer=prepared.producer)
+            sent += len(batch)
+            on_progress("sending", sent, total)
     return _report(prepared, already_there)
+
+
+def _by_part(
+    messages: Sequence[PlannedMessage], partitioning: Partitioning
+) -> Mapping[str, Sequence[PlannedMessage]]:
+    """What goes to which part of the annotation stream, in order."""
+    parts: dict[str, list[PlannedMessage]] = {}
+    for message in messages:
+        parts.setdefault(partitioning.stream_for(STREAM, message.name), []).append(message)
+    return parts
 
 
 def _batches(

@@ -70,7 +70,13 @@ def import_(
         )
         if catalogue is not None:
             _adopt(prepared.catalogue, place)
-        report = asyncio.run(_send(lambda log: send_import(prepared, log, on_progress=bars.update), place))
+        partitioning = PlatformSettings.load(place, "platform").partitioning
+        report = asyncio.run(
+            _send(
+                lambda log: send_import(prepared, log, partitioning=partitioning, on_progress=bars.update),
+                place,
+            )
+        )
     _show(report, console, as_json=as_json)
 
 

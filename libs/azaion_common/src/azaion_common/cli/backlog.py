@@ -9,6 +9,7 @@ from rich.console import Console
 
 from azaion_common.cli.examination import lag
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.streams import EventLog
 
 POLL_S = 0.5
@@ -34,7 +35,8 @@ async def until_taken_in(home: Path, log: EventLog, console: Console) -> None:
 
 async def _pending(home: Path, log: EventLog) -> int:
     behind = [await lag(home, log, service) for service in INTAKE]
-    if None in behind and await log.end(ANNOTATIONS):
+    parts = PlatformSettings.load(home, "platform").partitioning.streams(ANNOTATIONS)
+    if None in behind and any([await log.end(part) for part in parts]):
         raise PermanentError(
             "services_never_ran", f"the services have never run on {home}", hint="start them with: azaion up"
         )

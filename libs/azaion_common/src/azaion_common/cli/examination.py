@@ -52,11 +52,11 @@ async def examine(home: Path) -> list[ServiceReport]:
 async def lag(home: Path, log: EventLog, service: str) -> int | None:
     """Offsets of its streams that ``service`` has not read yet, and what it owes; None when it has never run."""
     settings = PlatformSettings.load(home, "platform")
-    if service not in await asyncio.to_thread(ledger_names, home, settings):
-        return None
-    books = await _read(home, settings, service)
-    behind = [max(0, await log.end(cursor.stream) - cursor.next_offset) for cursor in books.cursors]
-    return sum(behind) + books.outbox
+    names = await asyncio.to_thread(ledger_names, home, settings)
+    books = [await _read(home, settings, name) for name in names if name.partition(".")[0] == service]
+    cursors = [cursor for each in books for cursor in each.cursors]
+    behind = [max(0, await log.end(cursor.stream) - cursor.next_offset) for cursor in cursors]
+    return sum(behind) + sum(each.outbox for each in books) if books else None
 
 
 async def _examine(log: EventLog, service: str, books: _Books) -> ServiceReport:

@@ -22,23 +22,30 @@ from azaion_common.ledger import epochs, ownership
 from azaion_common.ledger.engine import sqlite_url
 from azaion_common.ledger.handler import Effect
 from azaion_common.ledger.migrating import migrate
-from azaion_common.ledger.outbox import Outbox
+from azaion_common.ledger.outbox import Outbox, Route
 
 __all__ = ["Ledger", "sqlite_url"]
 
 Result = TypeVar("Result")
 
 
+def _whole(stream: str, _subject: str) -> str:
+    return stream
+
+
 class Ledger:
     """Use ``async with Ledger.open(url, "ingestor", tables.METADATA)``."""
 
-    def __init__(self, service: str, engine: Engine, metadata: MetaData, *, exclusive: bool) -> None:
+    def __init__(
+        self, service: str, engine: Engine, metadata: MetaData, *, exclusive: bool, route: Route
+    ) -> None:
         self.service = service
         self.epoch = 0
         self.outbox_filled = asyncio.Event()
         self._engine = engine
         self._metadata = metadata
         self._exclusive = exclusive
+        self._route = route
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{service}")
         self._connection: Connection | None = None
         self._owned: BinaryIO | None = None
@@ -54,8 +61,11 @@ class Ledger:
         *,
         exclusive: bool = True,
         wait_s: float | None = None,
+        route: Route = _whole,
     ) -> AsyncIterator[Ledger]:
         """The ledger of ``service`` at ``url``: a SQLite file, or a schema in a PostgreSQL database.
+
+        ``route`` says which part of a partitioned stream an event goes to.
 
         The exclusive owner brings the tables up to date; ``wait_s`` is its patience with another owner. Without
         ``exclusive`` the ledger can be looked at while its owner works, and nothing is made.
@@ -65,7 +75,7 @@ class Ledger:
             PermanentError: ``ledger_in_use``, ``ledger_corrupt``, ``ledger_not_durable``, ``ledger_denied``,
                 ``ledger_too_new``.
         """
-        ledger = cls(service, database.make_engine(url, service), metadata, exclusive=exclusive)
+        ledger = cls(service, database.make_engine(url, service), metadata, exclusive=exclusive, route=route)
         try:
             await ledger._in_thread(lambda: ledger._connect(wait_s))
             ledger.outbox_filled.set()
@@ -99,7 +109,7 @@ class Ledger:
 
     def outbox(self, connection: Connection) -> Outbox:
         """What the transaction of ``connection`` owes to others; to be flushed before its end."""
-        return Outbox(connection, self.service, self.epoch)
+        return Outbox(connection, self.service, self.epoch, self._route)
 
     def emit(
         self, connection: Connection, effects: Iterable[Effect], *, cause: Envelope | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,15 +15,18 @@ from azaion_common.ledger import tables
 from azaion_common.ledger.handler import Effect, NewJob, Outgoing
 
 MAX_KEY = 200
+Route = Callable[[str, str], str]
+"""From a stream and a subject to the stream, or the part of it, that the event goes to."""
 
 
 class Outbox:
     """Of one transaction; ``flush`` before it ends."""
 
-    def __init__(self, connection: Connection, service: str, epoch: int) -> None:
+    def __init__(self, connection: Connection, service: str, epoch: int, route: Route) -> None:
         self._connection = connection
         self._service = service
         self._epoch = epoch
+        self._route = route
         self._last_seqs: dict[str, int] = {}
         self._rows: list[dict[str, Any]] = []
 
@@ -51,18 +54,19 @@ class Outbox:
         self._rows = []
 
     def _event_row(self, outgoing: Outgoing, cause: Envelope | None) -> dict[str, Any]:
-        seq = self._next_seq(outgoing.stream)
+        stream = self._route(outgoing.stream, outgoing.subject)
+        seq = self._next_seq(stream)
         envelope = wrap(
             event=outgoing.event,
             subject=outgoing.subject,
             producer=self._service,
             epoch=self._epoch,
             seq=seq,
-            stream=outgoing.stream,
+            stream=stream,
             causation=cause.id if cause else None,
             traceparent=cause.traceparent if cause else None,
         )
-        return _row("event", outgoing.stream, outgoing.subject[:MAX_KEY], seq, encode(envelope))
+        return _row("event", stream, outgoing.subject[:MAX_KEY], seq, encode(envelope))
 
     def _next_seq(self, stream: str) -> int:
         """Counts up without gaps: the relay and every reader rely on it."""

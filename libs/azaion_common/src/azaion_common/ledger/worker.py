@@ -1,7 +1,8 @@
 """The loop that every service runs over a job queue: take, work under a lease, finish once.
 
 The outcome of a job is written in one transaction with what it publishes, so a job whose worker was killed is
-handed out again and still ends once. ``run`` must therefore be harmless to repeat.
+handed out again and still ends once. ``run`` must therefore be harmless to repeat. Outages of queue and ledger are
+waited out: hours of work are not to be thrown away because their outcome cannot be written for a while.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -31,6 +33,7 @@ MAX_ATTEMPTS = 200
 Finish = Callable[[Connection], Iterable[Effect]]
 """Runs in the transaction that ends the job: writes the service's own tables, returns what to publish."""
 
+Result = TypeVar("Result")
 _log = structlog.get_logger(__name__)
 
 
@@ -71,8 +74,8 @@ class JobWorker:
                 await self._work(job, stopping)
 
     async def _work(self, job: Job, stopping: asyncio.Event) -> None:
-        if await self._ledger.read(lambda connection: _is_done(connection, job)):
-            await self._jobs.complete(job, self._worker)
+        if await _insist(job, lambda: self._ledger.read(lambda connection: _is_done(connection, job))):
+            await _insist(job, lambda: self._jobs.complete(job, self._worker))
             return
         started = time.monotonic()
         try:
@@ -87,7 +90,7 @@ class JobWorker:
             await self._end(job, started, error.code, self._failing(job, error))
             return
         if finish is None:
-            await self._jobs.release(job, self._worker, delay_s=0)
+            await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
             return
         await self._end(job, started, "done", finish)
 
@@ -138,12 +141,14 @@ class JobWorker:
             error=error.message,
             delay_s=round(delay_s, 1),
         )
-        await self._jobs.release(job, self._worker, delay_s=delay_s)
+        await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=delay_s))
 
     async def _end(self, job: Job, started: float, outcome: str, finish: Finish) -> None:
         seconds = time.monotonic() - started
 
         def end(connection: Connection) -> None:
+            if _is_done(connection, job):  # written before, and only the answer got lost
+                return
             effects = list(finish(connection))
             connection.execute(
                 tables.JOBS_DONE.insert().values(
@@ -152,8 +157,8 @@ class JobWorker:
             )
             self._ledger.emit(connection, effects)
 
-        await self._ledger.transact(end)
-        await self._jobs.complete(job, self._worker)
+        await _insist(job, lambda: self._ledger.transact(end))
+        await _insist(job, lambda: self._jobs.complete(job, self._worker))
         self._crashes.pop(job.job_id, None)
         metrics.JOBS.labels(self._ledger.service, job.queue, outcome).inc()
         _log.info(
@@ -164,6 +169,16 @@ class JobWorker:
             outcome=outcome,
             seconds=round(seconds, 3),
         )
+
+
+async def _insist(job: Job, work: Callable[[], Awaitable[Result]]) -> Result:
+    backoff = Backoff()
+    while True:
+        try:
+            return await work()
+        except TransientError as error:
+            _log.warning("job.waiting", queue=job.queue, job=job.job_id, code=error.code, error=error.message)
+        await asyncio.sleep(backoff.next())
 
 
 def _result(work: asyncio.Future[Finish]) -> Finish:

@@ -19,6 +19,7 @@ from azaion_common.runtime.health import Health
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog
+from azaion_common.streams.partitions import Partitioning
 
 FLUSH_TIMEOUT_S = 5.0
 
@@ -41,6 +42,10 @@ class Platform:
     @property
     def api_url(self) -> str:
         return self.settings.api_url
+
+    @property
+    def partitioning(self) -> Partitioning:
+        return self.settings.partitioning
 
     @property
     def keeps_views(self) -> bool:
@@ -75,7 +80,11 @@ async def open_platform(
         @asynccontextmanager
         async def open_ledger(service: str, metadata: MetaData) -> AsyncIterator[Ledger]:
             url = await asyncio.to_thread(transports.ledger_url, home, settings, service)
-            async with Ledger.open(url, service, metadata) as ledger, _relaying(Relay(ledger, log, jobs)):
+            route = settings.partitioning.stream_for
+            async with (
+                Ledger.open(url, service, metadata, route=route) as ledger,
+                _relaying(Relay(ledger, log, jobs)),
+            ):
                 yield ledger
 
         yield Platform(

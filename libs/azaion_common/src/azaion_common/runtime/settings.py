@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from azaion_common.errors import PermanentError
+from azaion_common.streams.partitions import Partitioning
 
 FILE_NAME = "azaion.yaml"
 
@@ -80,8 +81,14 @@ class PlatformSettings(ServiceSettings):
     s3_secret_key: SecretStr | None = None
     views: bool | None = None
     """Show pictures as files in the home, too. None: only where the blob store is the home's."""
+    partitions: dict[str, Annotated[int, Field(ge=1, le=256)]] = {}
+    """``{azaion.images: 4}``: streams in that many parts, which several processes of a service share."""
     accept_gaps: tuple[str, ...] = ()
     """Streams that are read on although records are missing: an operator has looked and decided."""
+
+    @property
+    def partitioning(self) -> Partitioning:
+        return Partitioning(self.partitions)
 
 
 def home_from(option: Path | None) -> Path:

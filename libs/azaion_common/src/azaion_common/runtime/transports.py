@@ -72,7 +72,8 @@ def open_log(
         return SqliteEventLog.open(log_path(home))
     with _extra():
         from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation  # noqa: PLC0415 - optional
-    return RabbitEventLog.open(StreamsLocation.parse(_plain(settings.streams_url)), name=name)
+    location = StreamsLocation.parse(_plain(settings.streams_url))
+    return RabbitEventLog.open(location, name=name, partitioning=settings.partitioning)
 
 
 def open_jobs(

@@ -5,6 +5,7 @@ Embedded it is a SQLite file, in production RabbitMQ Streams; nothing above this
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -77,6 +78,14 @@ class EventLog(Protocol):
 
     async def last_seq(self, stream: str, producer: str) -> int | None:
         """The highest ``seq`` stored of ``producer``; None when there is none."""
+
+    def turns(self, stream: str, *, group: str) -> AsyncIterator[asyncio.Event]:
+        """The turns of this process at ``stream``, of which one member of ``group`` has one at a time.
+
+        An item begins a turn. Its event is set when the turn is to end; asking for the next item gives it back. Losing
+        the connection ends it, too, and somebody else may begin before it is given back: turns share work out, they
+        are no lock.
+        """
 
     async def acknowledge(self, stream: str, reader: str, positions: Mapping[str, int]) -> None:
         """Tell that ``reader`` has applied, durably, every message up to these numbers, by producer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -101,6 +102,12 @@ class SqliteEventLog:
         query = "SELECT min(offset) FROM messages WHERE stream = ?"
         row = await self._database.read(lambda database: database.execute(query, (stream,)).fetchone())
         return int(row[0] or 0)
+
+    async def turns(self, stream: str, *, group: str) -> AsyncIterator[asyncio.Event]:
+        """One process works on a file's streams, so its one turn does not end."""
+        ending = asyncio.Event()
+        yield ending
+        await ending.wait()
 
     async def acknowledge(self, stream: str, reader: str, positions: Mapping[str, int]) -> None:
         rows = [(stream, producer, reader, seq) for producer, seq in positions.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,18 +14,18 @@ from rstream import exceptions
 from rstream.schema import Broker
 
 from azaion_common.backoff import Backoff
-from azaion_common.errors import TransientError
+from azaion_common.errors import PermanentError, TransientError
 from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
 from azaion_common.streams.rabbitmq.link import REQUEST_S, Link
 from azaion_common.streams.rabbitmq.location import StreamsLocation
+from azaion_common.streams.rabbitmq.topology import Topology
 
 ELECTION_S = 5.0
 ELECTING = "leader_missing"
 
 Address = tuple[str, int]
 Answer = TypeVar("Answer")
-Arguments = Mapping[str, str]
 
 
 @dataclass
@@ -34,8 +34,8 @@ class Cluster:
 
     location: StreamsLocation
     name: str
-    arguments: Callable[[str], Arguments]
-    """Queue arguments for a stream that has to be made (retention and the like)."""
+    topology: Topology
+    """How streams are made that are missing."""
     _link: Link | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -44,10 +44,10 @@ class Cluster:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, location: StreamsLocation, *, name: str, arguments: Callable[[str], Arguments]
+        cls, location: StreamsLocation, *, name: str, topology: Topology
     ) -> AsyncIterator[Cluster]:
         """Connects at the first question."""
-        cluster = cls(location, name, arguments)
+        cluster = cls(location, name, topology)
         try:
             yield cluster
         finally:
@@ -89,14 +89,41 @@ class Cluster:
             return self._link
 
     async def ensure(self, stream: str) -> None:
-        """Make ``stream`` unless it is there."""
+        """Make ``stream`` unless it is there; of a partitioned stream, all parts.
+
+        Raises:
+            TransientError: ``streams_unavailable``.
+            PermanentError: ``partitions_differ``: it has other parts than the settings say.
+        """
         if stream not in self._known:
-            await self.ask(lambda link: self._create(link, stream), f"make stream {stream}")
+            whole = self.topology.partitioning.whole(stream)
+            create = self._create(stream) if whole is None else self._create_parts(whole)
+            await self.ask(create, f"make stream {stream}")
             self._known.add(stream)
 
-    async def _create(self, link: Link, stream: str) -> None:
-        with suppress(exceptions.StreamAlreadyExists):
-            await link.create_stream(stream, dict(self.arguments(stream)))
+    def _create(self, stream: str) -> Callable[[Link], Awaitable[None]]:
+        async def create(link: Link) -> None:
+            with suppress(exceptions.StreamAlreadyExists):
+                await link.create_stream(stream, dict(self.topology.arguments(stream)))
+
+        return create
+
+    def _create_parts(self, whole: str) -> Callable[[Link], Awaitable[None]]:
+        parts = self.topology.partitioning.streams(whole)
+        keys = [str(index) for index in range(len(parts))]
+
+        async def create(link: Link) -> None:
+            with suppress(exceptions.StreamAlreadyExists):
+                await link.create_super_stream(whole, parts, keys, dict(self.topology.arguments(parts[0])))
+            found = await link.partitions(whole)
+            if sorted(found) != sorted(parts):
+                raise PermanentError(
+                    "partitions_differ",
+                    f"{whole} has {len(found)} parts on the broker, {len(parts)} in the settings",
+                    hint="set platform.partitions as it is; docs/operations.md says how to change it",
+                )
+
+        return create
 
     def forget(self, stream: str) -> None:
         """``stream`` may have been deleted: look again before the next use."""

@@ -14,11 +14,13 @@ from rstream import schema
 from azaion_common.backoff import Backoff
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.streams import Message, Record
+from azaion_common.streams.partitions import Partitioning
 from azaion_common.streams.rabbitmq.acknowledgements import Acknowledgements
 from azaion_common.streams.rabbitmq.cluster import Cluster
 from azaion_common.streams.rabbitmq.location import StreamsLocation
 from azaion_common.streams.rabbitmq.subscription import Subscription
-from azaion_common.streams.rabbitmq.topology import Retention, arguments
+from azaion_common.streams.rabbitmq.topology import Retention, Topology
+from azaion_common.streams.rabbitmq.turns import turns
 from azaion_common.streams.rabbitmq.writer import Writer
 
 LAST_CHUNK_S = 3.0
@@ -48,13 +50,23 @@ class RabbitEventLog:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, location: StreamsLocation, *, name: str, retention: Retention | None = None
+        cls,
+        location: StreamsLocation,
+        *,
+        name: str,
+        retention: Retention | None = None,
+        partitioning: Partitioning | None = None,
     ) -> AsyncIterator[RabbitEventLog]:
-        """Connects at the first use; ``name`` is what the broker's operators see."""
-        chosen = retention or Retention()
-        async with Cluster.open(
-            location, name=f"azaion {name}", arguments=lambda s: arguments(chosen, s)
-        ) as cluster:
+        """Connects at the first use; ``name`` is what the broker's operators see.
+
+        Args:
+            location: broker, virtual host and credentials.
+            name: of the connections.
+            retention: for streams that have to be made.
+            partitioning: streams that are made as super streams.
+        """
+        topology = Topology(retention or Retention(), partitioning or Partitioning())
+        async with Cluster.open(location, name=f"azaion {name}", topology=topology) as cluster:
             log = cls(cluster)
             try:
                 yield log
@@ -160,6 +172,10 @@ class RabbitEventLog:
         if (await self._cluster.stats(stream)).is_empty:
             return None
         return await self._cluster.last_seq(stream, producer) or None
+
+    def turns(self, stream: str, *, group: str) -> AsyncIterator[asyncio.Event]:
+        whole = self._cluster.topology.partitioning.whole(stream) or stream
+        return turns(self._cluster, whole, stream, group)
 
     async def acknowledge(self, stream: str, reader: str, positions: Mapping[str, int]) -> None:
         await self._acknowledgements.tell(stream, reader, positions)
