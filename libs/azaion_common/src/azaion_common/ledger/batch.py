@@ -21,7 +21,7 @@ from azaion_common.events import MessageDeadLettered, dead_letters
 from azaion_common.ledger import inbox
 from azaion_common.ledger.foreign import Repetitions
 from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
-from azaion_common.ledger.inbox import Outcome, Passage
+from azaion_common.ledger.inbox import Outcome, Passage, Sequences
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.outbox import Outbox
 from azaion_common.storage import BlobStore
@@ -60,6 +60,7 @@ class _Open:
     connection: Connection
     outbox: Outbox
     repetitions: Repetitions
+    sequences: Sequences
 
 
 class _Refused(Exception):  # noqa: N818 - carries an error out of a transaction
@@ -169,11 +170,17 @@ class BatchWork(Generic[Content, Prepared]):
         expected: int,
     ) -> list[Outcome]:
         unnumbered = [step.record for step in steps if not (step.is_numbered or step.is_passed_over)]
-        open_ = _Open(connection, self._ledger.outbox(connection), Repetitions(connection, unnumbered))
         last = steps[-1].record
+        open_ = _Open(
+            connection,
+            self._ledger.outbox(connection),
+            Repetitions(connection, unnumbered),
+            Sequences(connection, last.stream, accept_gap=self._accept_gap),
+        )
         outcomes = [self._apply_step(open_, index, step, raw) for index, step in enumerate(steps)]
         open_.outbox.flush()
         open_.repetitions.flush()
+        open_.sequences.flush()
         sha256 = hashlib.sha256(last.body).digest()
         inbox.advance(connection, Passage(last.stream, expected, last.offset + 1, sha256), outcomes)
         inbox.clear_in_flight(connection, last.stream)
@@ -194,9 +201,7 @@ class BatchWork(Generic[Content, Prepared]):
         delivery = step.delivery
         if delivery is None or delivery.envelope is None:
             return open_.repetitions.seen(step.record, unique=delivery is not None and delivery.unique)
-        return inbox.is_duplicate(
-            open_.connection, step.record.stream, delivery.envelope, accept_gap=self._accept_gap
-        )
+        return open_.sequences.seen(delivery.envelope)
 
     def _apply_one(self, open_: _Open, index: int, delivery: Delivery[Content], prepared: Prepared) -> None:
         try:

@@ -70,31 +70,50 @@ def clear_in_flight(connection: Connection, stream: str) -> None:
     connection.execute(tables.IN_FLIGHT.delete().where(tables.IN_FLIGHT.c.stream == stream))
 
 
-def is_duplicate(
-    connection: Connection, stream: str, envelope: Envelope, *, accept_gap: bool = False
-) -> bool:
-    """True when the event was applied before; otherwise it is noted as applied.
+class Sequences:
+    """What was applied of each producer, as one transaction sees and changes it; ``flush`` before it ends."""
 
-    Raises:
-        SequenceGapError: events of this producer are missing, unless ``accept_gap``.
-    """
-    table = tables.SEEN
-    where = (
-        (table.c.stream == stream)
-        & (table.c.producer == envelope.producer)
-        & (table.c.epoch == envelope.epoch)
-    )
-    last = connection.execute(sa.select(table.c.last_seq).where(where)).scalar_one_or_none()
-    if last is None:
-        identity = {"stream": stream, "producer": envelope.producer, "epoch": envelope.epoch}
-        connection.execute(table.insert().values(last_seq=envelope.seq, **identity))
+    def __init__(self, connection: Connection, stream: str, *, accept_gap: bool = False) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._accept_gap = accept_gap
+        self._stored: dict[tuple[str, int], int | None] = {}
+        self._last: dict[tuple[str, int], int] = {}
+
+    def seen(self, envelope: Envelope) -> bool:
+        """True when the event was applied before; otherwise it is noted as applied.
+
+        Raises:
+            SequenceGapError: events of this producer are missing, unless gaps are accepted.
+        """
+        line = (envelope.producer, envelope.epoch)
+        if line not in self._stored:
+            self._stored[line] = self._load(line)
+        last = self._last.get(line, self._stored[line])
+        if last is not None and envelope.seq <= last:
+            return True
+        if last is not None and envelope.seq > last + 1 and not self._accept_gap:
+            raise SequenceGapError(self._stream, envelope, last)
+        self._last[line] = envelope.seq
         return False
-    if envelope.seq <= last:
-        return True
-    if envelope.seq > last + 1 and not accept_gap:
-        raise SequenceGapError(stream, envelope, last)
-    connection.execute(table.update().where(where).values(last_seq=envelope.seq))
-    return False
+
+    def flush(self) -> None:
+        """Write what has changed."""
+        table = tables.SEEN
+        for line, last in self._last.items():
+            if self._stored[line] is None:
+                identity = {"stream": self._stream, "producer": line[0], "epoch": line[1]}
+                self._connection.execute(table.insert().values(last_seq=last, **identity))
+            else:
+                self._connection.execute(table.update().where(self._is(line)).values(last_seq=last))
+
+    def _load(self, line: tuple[str, int]) -> int | None:
+        query = sa.select(tables.SEEN.c.last_seq).where(self._is(line))
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def _is(self, line: tuple[str, int]) -> sa.ColumnElement[bool]:
+        table = tables.SEEN
+        return (table.c.stream == self._stream) & (table.c.producer == line[0]) & (table.c.epoch == line[1])
 
 
 def applied_up_to(connection: Connection, stream: str) -> dict[str, int]:

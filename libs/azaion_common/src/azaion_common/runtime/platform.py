@@ -62,7 +62,11 @@ def catalogue_of(home: Path, settings: PlatformSettings) -> Catalogue:
 
 @asynccontextmanager
 async def open_platform(
-    home: Path, settings: PlatformSettings | None = None, *, name: str = transports.COMMAND
+    home: Path,
+    settings: PlatformSettings | None = None,
+    *,
+    name: str = transports.COMMAND,
+    stopping: asyncio.Event | None = None,
 ) -> AsyncIterator[Platform]:
     """The platform that ``home`` and its settings describe; ``name`` is what a broker's operators see.
 
@@ -93,7 +97,7 @@ async def open_platform(
             jobs=jobs,
             blobs=blobs,
             catalogue=catalogue_of(home, settings),
-            stopping=asyncio.Event(),
+            stopping=stopping or asyncio.Event(),
             health=Health(),
             settings=settings,
             open_ledger=open_ledger,

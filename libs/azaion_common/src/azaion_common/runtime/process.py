@@ -41,30 +41,31 @@ async def run_services(services: Sequence[Service], home: Path) -> None:
     settings = PlatformSettings.load(home, "platform")
     name = services[0].name if len(services) == 1 else "up"
     with _locks(home, services):
-        async with _opened(home, settings, name) as platform, _signals(platform):
-            address_file = home / "run" / f"{name}.json"
-            async with ops_server(
-                platform.health, settings.metrics_host, settings.metrics_port, address_file
-            ):
-                await _run_all(services, platform)
+        async with _signals() as stopping, AsyncExitStack() as stack:
+            platform = await _connect(stack, home, settings, name, stopping)
+            if platform is not None:
+                address_file = home / "run" / f"{name}.json"
+                async with ops_server(
+                    platform.health, settings.metrics_host, settings.metrics_port, address_file
+                ):
+                    await _run_all(services, platform)
     _log.info("process.stopped", services=[service.name for service in services])
 
 
-@asynccontextmanager
-async def _opened(home: Path, settings: PlatformSettings, name: str) -> AsyncIterator[Platform]:
-    """The platform, as soon as what it needs can be reached. A signal ends the process meanwhile."""
-    async with AsyncExitStack() as stack:
-        yield await _connect(stack, home, settings, name)
-
-
-async def _connect(stack: AsyncExitStack, home: Path, settings: PlatformSettings, name: str) -> Platform:
+async def _connect(
+    stack: AsyncExitStack, home: Path, settings: PlatformSettings, name: str, stopping: asyncio.Event
+) -> Platform | None:
+    """The platform, as soon as what it needs can be reached; None when the process is to stop before."""
     backoff = Backoff(cap_s=RESTART_CAP_S)
-    while True:
+    while not stopping.is_set():
         try:
-            return await stack.enter_async_context(open_platform(home, settings, name=name))
+            return await stack.enter_async_context(
+                open_platform(home, settings, name=name, stopping=stopping)
+            )
         except TransientError as error:
             _log.warning("process.waiting", code=error.code, error=error.message)
-            await asyncio.sleep(backoff.next())
+            await unless_stopped(stopping, asyncio.sleep(backoff.next()))
+    return None
 
 
 async def _run_all(services: Sequence[Service], platform: Platform) -> None:
@@ -119,14 +120,15 @@ def _root(error: BaseException) -> BaseException:
 
 
 @asynccontextmanager
-async def _signals(platform: Platform) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
+async def _signals() -> AsyncIterator[asyncio.Event]:
+    """An event that the first signal sets."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
-        if platform.stopping.is_set():
+        if stopping.is_set():
             os._exit(1)
         _log.info("process.stopping")
-        platform.stopping.set()
+        stopping.set()
         signal.setitimer(
             signal.ITIMER_REAL, EXIT_HARD_S
         )  # SIGALRM ends the process even if the loop is stuck
@@ -134,7 +136,7 @@ async def _signals(platform: Platform) -> AsyncIterator[None]:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        yield
+        yield stopping
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
