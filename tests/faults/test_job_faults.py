@@ -104,7 +104,7 @@ async def test_a_new_queue_survives_a_crash_at_once(fresh_rabbitmq: PrivateRabbi
         assert (await asyncio.wait_for(waiting, RECOVERY_S)).job_id == "2"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("silence", ["frozen", "black hole"])
 async def test_a_silent_broker_is_noticed_and_waited_for(
@@ -181,7 +181,7 @@ async def test_a_job_outlives_the_brokers_patience(fresh_rabbitmq: PrivateRabbit
         assert await jobs.pending("q") == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(120)
 async def test_a_broker_without_memory_or_disk_blocks_putters_only(
     fresh_rabbitmq: PrivateRabbit, ledger_url: str, monkeypatch: pytest.MonkeyPatch
@@ -228,7 +228,7 @@ async def test_a_database_that_was_killed_is_waited_for(
         assert await jobs.dead_letters() == []
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(180)
 async def test_one_queue_that_does_not_answer_keeps_no_other_waiting(
     fresh_rabbitmq: PrivateRabbit, ledger_url: str

@@ -10,8 +10,7 @@ import pytest
 from faulttest.driver import BOTH, all_clean, books, settled, summary, until, verdicts
 from faulttest.rig import Rig
 
-_CI, _LONG = 15, 1000
-_READY_S = (0.0, 0.5)
+_CI, _LONG = 100, 1000
 
 
 @pytest.mark.slow
@@ -34,7 +33,7 @@ async def kill_often(faults: Rig, kills: int) -> None:
     async with faults.writing() as writer:
         for _ in range(kills):
             faults.child.start()
-            await asyncio.sleep(chance.uniform(*_READY_S) + chance.choice((0.1, 0.3, 0.6)))
+            await asyncio.sleep(chance.uniform(0.1, 0.9))
             faults.child.kill()
     faults.child.start()
     await settled(faults.database, writer)
@@ -43,7 +42,7 @@ async def kill_often(faults: Rig, kills: int) -> None:
     print(summary(found, writer, kills=kills))  # noqa: T201 - the last figures
 
     assert all_clean(found), found
-    assert len(writer.acknowledged) > 10 * kills
+    assert len(writer.acknowledged) > 5 * kills
     for stream, next_offset, handled, quarantined, halted in books(faults.database):
         assert (handled, quarantined, halted) == (next_offset, 0, None), stream
 
@@ -57,7 +56,7 @@ async def test_sigterm_under_load(faults: Rig) -> None:
         for _ in range(20):
             faults.child.start()
             await until(lambda: faults.child.ready, "start")
-            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            await asyncio.sleep(chance.uniform(0.0, 0.5))
             status, seconds = await faults.child.terminate()
             spans.append(seconds)
             assert status == 0

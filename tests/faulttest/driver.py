@@ -136,9 +136,10 @@ async def writing(writer: Writer) -> AsyncIterator[Writer]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def effects(database: str, service: str) -> list[str]:
-    """The service's rows in their order."""
-    return [row for (row,) in rows(database, service, "SELECT input FROM effects ORDER BY id")]
+def effects(database: str, service: str, writer: str) -> list[str]:
+    """The service's rows of one writer's inputs, in their order."""
+    query = f"SELECT input FROM effects WHERE input LIKE '{writer}-%' ORDER BY id"  # noqa: S608 - our own name
+    return [row for (row,) in rows(database, service, query)]
 
 
 def rows(database: str, service: str, query: str) -> list[tuple[Any, ...]]:
@@ -152,11 +153,12 @@ def rows(database: str, service: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def settled(database: str, writer: Writer, *, timeout_s: float = 60.0) -> float:
-    """Wait until both services have made all their effects; how long that took."""
+    """Wait until both services have made all effects of this writer's inputs; how long that took."""
+    count_own = f"SELECT count(*) FROM effects WHERE input LIKE '{writer.name}-%'"  # noqa: S608 - our own name
     started = time.monotonic()
     while True:
         with suppress(psycopg.OperationalError):
-            counts = [rows(database, service, "SELECT count(*) FROM effects") for service in BOTH]
+            counts = [rows(database, service, count_own) for service in BOTH]
             if all(count and count[0][0] >= len(writer.acknowledged) for count in counts):
                 return time.monotonic() - started
         assert time.monotonic() - started < timeout_s, f"{counts} of {len(writer.acknowledged)}"
@@ -166,7 +168,8 @@ async def settled(database: str, writer: Writer, *, timeout_s: float = 60.0) -> 
 def verdicts(database: str, writer: Writer) -> dict[str, Verdict]:
     """The judgement on each service."""
     return {
-        service: judge(writer.acknowledged, writer.attempted, effects(database, service)) for service in BOTH
+        service: judge(writer.acknowledged, writer.attempted, effects(database, service, writer.name))
+        for service in BOTH
     }
 
 

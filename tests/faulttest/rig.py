@@ -45,7 +45,7 @@ class Rig:
 
     @asynccontextmanager
     async def writing(
-        self, *, name: str = "w", pause_s: float = 0.01, size_bytes: int = 0
+        self, *, name: str = "w", pause_s: float = 0.05, size_bytes: int = 0
     ) -> AsyncIterator[Writer]:
         """A writer at work while the block runs."""
         async with RabbitEventLog.open(self.location, name="writer") as log:
