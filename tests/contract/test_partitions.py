@@ -70,7 +70,7 @@ async def test_members_share_the_parts(open_parts: OpenParts) -> None:
     async with member(open_parts) as first:
         await until(lambda: first.held == every)
         async with member(open_parts) as second:
-            overlaps = []
+            overlaps: list[set[str]] = []
             watching = asyncio.create_task(_watch(first, second, overlaps))
             await until(lambda: len(first.held) == len(second.held) == 2)
             await asyncio.sleep(0.5)

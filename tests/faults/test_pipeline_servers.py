@@ -52,6 +52,7 @@ async def kill_brokers(faults: Rig, kills: int) -> None:
     faults.child.start()
     async with faults.writing() as writer:
         await until(lambda: len(writer.acknowledged) > 20, "inputs")
+        await asyncio.sleep(FIRST_STEPS_S)
         for _ in range(kills):
             await asyncio.sleep(chance.uniform(0.2, 1.5))
             await asyncio.to_thread(faults.broker.kill)

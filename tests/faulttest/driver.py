@@ -161,8 +161,17 @@ async def settled(database: str, writer: Writer, *, timeout_s: float = 60.0) -> 
             counts = [rows(database, service, count_own) for service in BOTH]
             if all(count and count[0][0] >= len(writer.acknowledged) for count in counts):
                 return time.monotonic() - started
-        assert time.monotonic() - started < timeout_s, f"{counts} of {len(writer.acknowledged)}"
+        assert time.monotonic() - started < timeout_s, missing(database, writer)
         await asyncio.sleep(0.1)
+
+
+def missing(database: str, writer: Writer) -> str:
+    """What the services have not made of the inputs, and where they stand."""
+    lost = {
+        service: sorted(set(writer.acknowledged) - set(effects(database, service, writer.name)))[:10]
+        for service in BOTH
+    }
+    return f"missing of {len(writer.acknowledged)}: {lost}; cursors: {books(database)}"
 
 
 def verdicts(database: str, writer: Writer) -> dict[str, Verdict]:

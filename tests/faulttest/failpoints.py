@@ -20,6 +20,7 @@ from sqlalchemy import Connection, MetaData
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.relay import Relay
 from azaion_common.runtime import platform as platforms
+from azaion_common.runtime import transports
 from azaion_common.runtime.platform import Platform
 
 LOG_STEPS = ("append", "acknowledge", "acknowledged", "last_seq", "end")
@@ -55,7 +56,7 @@ class Failpoints:
 
         @asynccontextmanager
         async def open_ledger(service: str, metadata: MetaData) -> AsyncIterator[Ledger]:
-            url = platforms.transports.ledger_url(platform.home, platform.settings, service)
+            url = transports.ledger_url(platform.home, platform.settings, service)
             async with Ledger.open(url, service, metadata) as ledger:
                 _watch(ledger, service, self)
                 async with platforms._relaying(Relay(ledger, log, platform.jobs)):

@@ -47,21 +47,21 @@ class FaultProxy:
 
     def cut(self) -> None:
         """Every connection is closed, as by a host that shuts down."""
-        self._do("cut", lambda: [writer.close() for writer in self._writers])
+        self._do("cut", self._close_all)
 
     def reset(self) -> None:
         """Every connection is reset, as by a firewall that forgot it; what was under way is lost."""
-        self._do("reset", lambda: [_reset(writer) for writer in self._writers])
+        self._do("reset", self._reset_all)
 
     def swallow(self) -> None:
         """A black hole: sockets stay open, nothing comes through any more, new ones the same."""
-        self._do("black hole", lambda: setattr(self, "_swallowing", True))
+        self.faults["black hole"] += 1
+        self._swallowing = True
 
     def refuse(self) -> None:
         """No new connections, and the old ones end."""
-        self._do(
-            "refuse", lambda: (setattr(self, "_refusing", True), [_reset(each) for each in self._writers])
-        )
+        self._refusing = True
+        self._do("refuse", self._reset_all)
 
     def slow(self) -> None:
         """A late and narrow line."""
@@ -73,7 +73,7 @@ class FaultProxy:
         was_swallowing, self._swallowing, self._refusing = self._swallowing, False, False
         self.delay_s, self.bytes_s = 0.0, None
         if was_swallowing:
-            self._do("", lambda: [_reset(writer) for writer in self._writers])
+            self._do("", self._reset_all)
 
     def storm(self, seed: int, faults: int, pause_s: float, sleep: Callable[[float], None]) -> None:
         """``faults`` random ones, one after the other; the same ones for the same seed."""
@@ -84,6 +84,14 @@ class FaultProxy:
             sleep(chance.uniform(0.02, pause_s))
             self.mend()
             sleep(chance.uniform(0.0, pause_s))
+
+    def _close_all(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+    def _reset_all(self) -> None:
+        for writer in self._writers:
+            _reset(writer)
 
     def _do(self, name: str, work: Callable[[], object]) -> None:
         if name:

@@ -3,6 +3,7 @@
     AzaionError
     ├── TransientError   the outside world failed (network, disk full, busy): the same call may succeed later
     └── PermanentError   the input or the request is wrong: the same call will fail again
+        └── SetupError   what is around the input is wrong (credentials, a missing bucket): somebody has to act
 
 ``code`` is part of the interface (logs, quarantine reasons, metrics, exit messages); the message is for people.
 """
@@ -33,6 +34,10 @@ class TransientError(AzaionError):
 
 class PermanentError(AzaionError):
     """The input or the request is wrong; the same call would fail again."""
+
+
+class SetupError(PermanentError):
+    """What surrounds the input is wrong, so no input is to blame: a service stops and says so, and refuses nothing."""
 
 
 def _rebuild(kind: type[AzaionError], code: str, message: str, hint: str | None) -> AzaionError:

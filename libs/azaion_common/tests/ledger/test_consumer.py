@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode, encode
 from azaion_common.events.envelope import wrap
@@ -68,6 +69,11 @@ class Recorder:
             raise PermanentError("unwanted", f"{name} is refused in {step}")
         if self.refuse_in.get(name) == f"bug in {step}":
             raise ZeroDivisionError(name)
+        if self.refuse_in.get(name) == f"setup in {step}":
+            raise SetupError("store_denied", "nobody may write")
+        if self.refuse_in.get(name) == f"outage in {step}":
+            del self.refuse_in[name]
+            raise sa.exc.OperationalError("INSERT", None, sqlite3.OperationalError("the server went away"))
 
 
 def decode_text(record: Record) -> Delivery[str] | None:
@@ -180,6 +186,31 @@ async def test_a_refused_record_is_quarantined_and_the_others_go_on(platform: Pl
     assert [letter.reason for letter in letters] == ["internal_error" if "bug" in step else "unwanted"]  # type: ignore[union-attr]
     assert await platform.blobs.get(letters[0].raw.sha256) == b"bad"  # type: ignore[union-attr]
     assert (books.applied, books.quarantined, books.balanced) == (2, 1, True)
+
+
+async def test_a_database_that_fails_in_mid_batch_is_not_the_fault_of_a_record(platform: Platform) -> None:
+    """What the ledger cannot do for a moment is done again, and nothing is quarantined."""
+    await put(platform, "a", "b")
+    async with consuming(platform, Recorder(refuse_in={"b": "outage in apply"})) as ledger:
+        books = await settled(platform, ledger)
+
+        assert await names(ledger) == ["A", "B"]
+    assert (books.applied, books.quarantined) == (2, 0)
+
+
+@pytest.mark.parametrize("step", ["prepare", "apply"])
+async def test_a_wrong_setup_stops_the_consumer_and_refuses_nothing(platform: Platform, step: str) -> None:
+    """Credentials that are refused are no reason to put messages away: they are applied once that is mended."""
+    await put(platform, "a", "b")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with consuming(platform, Recorder(refuse_in={"b": f"setup in {step}"})):
+            await asyncio.sleep(0.2)
+    assert caught.group_contains(SetupError)
+
+    async with consuming(platform, Recorder()) as ledger:
+        books = await settled(platform, ledger)
+        assert await names(ledger) == ["A", "B"]
+    assert (books.applied, books.quarantined) == (2, 0)
 
 
 async def test_malformed_is_quarantined_and_unknown_is_passed_over(platform: Platform) -> None:

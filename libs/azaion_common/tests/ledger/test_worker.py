@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode
 from azaion_common.jobs import Job, JobQueue
@@ -102,6 +102,12 @@ async def working(platform: Platform, run: Run) -> AsyncIterator[Ledger]:
             await task
 
 
+async def work_on_one(platform: Platform, run: Run) -> None:
+    async with working(platform, run) as ledger:
+        await ledger.transact(lambda connection: ledger.emit(connection, [NewJob("q", "1", "{}")]))
+        await asyncio.sleep(0.3)
+
+
 async def outcomes(ledger: Ledger, wanted: int) -> list[str]:
     """Outcomes of the jobs that are over, once there are ``wanted``."""
     query = sa.select(tables.JOBS_DONE.c.outcome).order_by(tables.JOBS_DONE.c.at)
@@ -143,6 +149,23 @@ async def test_a_permanent_error_ends_the_job_with_its_own_event(platform: Platf
         assert await outcomes(ledger, 1) == ["hopeless"]
 
     assert await announced(platform) == ["hopeless-1"]
+
+
+async def test_a_wrong_setup_stops_the_worker_and_keeps_the_job(platform: Platform) -> None:
+    """Credentials that are refused fail no job: it is done once that is mended."""
+
+    async def denied(job: Job) -> Finish:
+        raise SetupError("store_denied", "nobody may write")
+
+    async def run(job: Job) -> Finish:
+        return announcing(job)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await work_on_one(platform, denied)
+    assert caught.group_contains(SetupError)
+
+    async with working(platform, run) as ledger:
+        assert await outcomes(ledger, 1) == ["done"]
 
 
 async def test_a_bug_ends_the_job_and_not_the_worker(platform: Platform) -> None:

@@ -16,9 +16,10 @@ import structlog
 from sqlalchemy import Connection
 
 from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.events import MessageDeadLettered, dead_letters
 from azaion_common.ledger import inbox
+from azaion_common.ledger.engine import is_outage
 from azaion_common.ledger.foreign import Repetitions
 from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
 from azaion_common.ledger.inbox import Outcome, Passage, Sequences
@@ -124,6 +125,8 @@ class BatchWork(Generic[Content, Prepared]):
         async with self._slots:
             try:
                 prepared = await self._insist(delivery)
+            except SetupError:
+                raise
             except PermanentError as error:
                 return Step(record, delivery, error=error)
         return Step(record, delivery, prepared)
@@ -207,11 +210,13 @@ class BatchWork(Generic[Content, Prepared]):
         try:
             effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, prepared)
             open_.outbox.add(effects, cause=delivery.envelope)
+        except (TransientError, SetupError):
+            raise
         except PermanentError as error:
             raise _Refused(index, error) from error
-        except TransientError:
-            raise
         except Exception as error:
+            if is_outage(error):
+                raise
             _log.exception("message.failed", stream=delivery.record.stream, offset=delivery.record.offset)
             raise _Refused(index, _internal(error)) from error
 

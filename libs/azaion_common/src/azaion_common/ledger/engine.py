@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.storage.durable import make_folder
 
 _POSTGRES_SESSION = {
@@ -92,7 +92,7 @@ def prepare(connection: Connection, ledger: str) -> None:
         return
     connection.execute(sa.schema.CreateSchema(schema_name(ledger), if_not_exists=True))
     if connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off":
-        raise PermanentError("ledger_not_durable", "PostgreSQL refuses synchronous_commit=on")
+        raise SetupError("ledger_not_durable", "PostgreSQL refuses synchronous_commit=on")
 
 
 def _make_durable(database: Any, _record: object) -> None:
@@ -103,7 +103,7 @@ def _make_durable(database: Any, _record: object) -> None:
                    "trusted_schema = OFF"):  # fmt: skip
         database.execute(f"PRAGMA {pragma}")
     if database.execute("PRAGMA synchronous").fetchone()[0] < _FULL:
-        raise PermanentError("ledger_not_durable", "SQLite refuses synchronous=FULL")
+        raise SetupError("ledger_not_durable", "SQLite refuses synchronous=FULL")
 
 
 def typed(error: sa.exc.DBAPIError, ledger: str) -> AzaionError:
@@ -111,22 +111,27 @@ def typed(error: sa.exc.DBAPIError, ledger: str) -> AzaionError:
     state = str(getattr(error.orig, "sqlstate", None) or "")
     message = f"ledger of {ledger}: {_first_line(error.orig)}"
     if state.startswith(_DENIED):
-        return PermanentError(
-            "ledger_denied", message, hint="check user, password and database in ledger_url"
-        )
+        return SetupError("ledger_denied", message, hint="check user, password and database in ledger_url")
     if state in _OTHER_TABLES or any(part in message for part in ("no such table", "no such column")):
-        return PermanentError(
+        return SetupError(
             "ledger_outdated", message, hint="start the service once: it brings its ledger up to date"
         )
     if state == _NO_SPACE or "disk is full" in message:
         return TransientError("disk_full", message, hint="free space; work goes on by itself")
-    if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
+    if is_outage(error):
         if "password authentication failed" in message or "does not exist" in message:
-            return PermanentError(
+            return SetupError(
                 "ledger_denied", message, hint="check user, password and database in ledger_url"
             )
         return TransientError("ledger_unavailable", message)
-    return PermanentError("ledger_corrupt", message)
+    return SetupError("ledger_corrupt", message)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether it is the database that failed, and not what was asked of it."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.errors import PermanentError, SetupError, TransientError
 from azaion_common.events.envelope import Envelope
 from azaion_common.ledger import engine as database
 from azaion_common.ledger import epochs, ownership
@@ -164,7 +164,7 @@ class Ledger:
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
         if self._closed:
-            raise PermanentError("ledger_closed", f"the ledger of {self.service} is closed")
+            raise SetupError("ledger_closed", f"the ledger of {self.service} is closed")
         connection = self._connection or self._reconnect()
         try:
             with connection.begin():

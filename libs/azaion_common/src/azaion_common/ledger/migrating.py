@@ -17,7 +17,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.ledger import tables
 
 COMMON = "azaion_common.ledger.migrations"
@@ -52,7 +52,7 @@ def _upgrade(connection: Connection, package: str, version_table: str, metadata:
     if current == head and context.get_current_revision() == head:
         return
     if current is not None and current not in {each.revision for each in script.walk_revisions()}:
-        raise PermanentError(
+        raise SetupError(
             "ledger_too_new",
             f"this ledger has tables of revision {current}, this version knows up to {head}",
             hint="use the newer version, or restore a backup from before it",

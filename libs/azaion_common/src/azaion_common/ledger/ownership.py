@@ -15,7 +15,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.ledger.engine import schema_name
 
 WAIT_S = {"sqlite": 1.0, "postgresql": 20.0}
@@ -49,7 +49,7 @@ def _wait(limit_s: float, ledger: str, attempt: Callable[[], bool]) -> None:
     until = time.monotonic() + limit_s
     while not attempt():
         if time.monotonic() >= until:
-            raise PermanentError(
+            raise SetupError(
                 "ledger_in_use", f"the ledger of {ledger} has an owner", hint="the service runs already"
             )
         time.sleep(_AGAIN_S)

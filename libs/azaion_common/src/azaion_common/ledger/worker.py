@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Connection
 
 from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.jobs import Job, JobQueue
 from azaion_common.ledger import metrics, tables
 from azaion_common.ledger.handler import Effect
@@ -86,6 +86,9 @@ class JobWorker:
         except TransientError as error:
             await self._postpone(job, error, started)
             return
+        except SetupError:
+            await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
+            raise
         except PermanentError as error:
             await self._end(job, started, error.code, self._failing(job, error))
             return

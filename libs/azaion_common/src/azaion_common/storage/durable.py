@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 
 
 def fsync_folder(folder: Path) -> None:
@@ -87,7 +87,7 @@ def storage_error(error: OSError, path: Path) -> AzaionError:
             "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermanentError("not_writable", f"no permission to write {path}")
+        return SetupError("not_writable", f"no permission to write {path}")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return PermanentError("folder_missing", f"cannot write {path}: its folder does not exist")
     return TransientError("store_unavailable", f"cannot write {path}: {error.strerror or error}")

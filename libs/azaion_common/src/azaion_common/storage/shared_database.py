@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, SetupError, TransientError
 from azaion_common.storage.doorbell import Doorbell
 from azaion_common.storage.durable import make_folder
 
@@ -116,7 +116,7 @@ def _typed(error: sqlite3.DatabaseError, path: Path) -> AzaionError:
         )
     if isinstance(error, sqlite3.OperationalError):
         return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
-    return PermanentError("database_corrupt", f"{path} is not a sound database: {error}")
+    return SetupError("database_corrupt", f"{path} is not a sound database: {error}")
 
 
 @contextmanager

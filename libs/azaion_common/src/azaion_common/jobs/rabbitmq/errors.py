@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from aio_pika import exceptions
 from aiormq.exceptions import ChannelAccessRefused
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 
 UNAVAILABLE = "jobs_unavailable"
 BLOCKED = "broker_blocked"
@@ -39,7 +39,7 @@ def typed_errors(doing: str) -> Iterator[None]:
             hint="the broker has no such queue; who deletes it?",
         ) from error
     except _DENIED as error:
-        raise PermanentError(
+        raise SetupError(
             "broker_denied",
             f"cannot {doing}: {_name(error)}",
             hint="check user, password and permissions in jobs_url",
@@ -55,7 +55,7 @@ def _is_cancelled() -> bool:
 
 def _lost(error: BaseException, doing: str) -> AzaionError:
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return PermanentError(
+        return SetupError(
             "broker_untrusted",
             f"cannot {doing}: {error.__cause__.verify_message}",
             hint="jobs_url: amqps://…?ca=/path/ca.pem",

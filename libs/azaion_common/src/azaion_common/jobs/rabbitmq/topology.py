@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from pamqp.common import FieldValue
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 
 DEAD = "azaion.jobs.dead"
 """Exchange and queue of the dead letters."""
@@ -84,7 +84,7 @@ async def _declare(channel: AbstractChannel, name: str, arguments: Mapping[str, 
 
 
 def _mismatch(what: str, error: ChannelPreconditionFailed) -> PermanentError:
-    return PermanentError(
+    return SetupError(
         "queue_mismatch",
         f"{what} is on the broker, but made differently: {error}",
         hint="somebody else made it: let it run empty, then delete it",

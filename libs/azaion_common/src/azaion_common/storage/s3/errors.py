@@ -10,7 +10,7 @@ import aiohttp
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 
 UNAVAILABLE = "store_unavailable"
 CHANGED = "blob_changed"
@@ -72,7 +72,7 @@ def failure_of(error: Exception, doing: str) -> Failure:
         return _answered(error, doing)
     if isinstance(error, exceptions.SSLError) and _is_untrusted(error):
         return Failure(
-            PermanentError("store_untrusted", _text(doing, error), hint="blobs_url: s3://…?ca=/path/ca.pem")
+            SetupError("store_untrusted", _text(doing, error), hint="blobs_url: s3://…?ca=/path/ca.pem")
         )
     if isinstance(error, _NO_CREDENTIALS):
         return Failure(_denied(_text(doing, error)))
@@ -115,7 +115,7 @@ def _is_anothers(status: int, code: str) -> bool:
 
 def _final(status: int, code: str, text: str) -> AzaionError:
     if code == "NoSuchBucket":
-        return PermanentError("bucket_missing", text, hint="create the bucket, or correct blobs_url")
+        return SetupError("bucket_missing", text, hint="create the bucket, or correct blobs_url")
     if status in (401, 403) or code in _DENIED_CODES:
         return _denied(text)
     if status == _NOT_FOUND:
@@ -126,7 +126,7 @@ def _final(status: int, code: str, text: str) -> AzaionError:
 
 
 def _denied(text: str) -> PermanentError:
-    return PermanentError(
+    return SetupError(
         "store_denied",
         text,
         hint="check s3_access_key, s3_secret_key, s3_region and the clock; the user needs ListBucket as well, "

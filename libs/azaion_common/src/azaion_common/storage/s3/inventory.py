@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import SetupError
 from azaion_common.storage.s3.calls import Calls
 from azaion_common.storage.s3.deadline import Deadline
 from azaion_common.storage.s3.errors import Unfit, status_of
@@ -86,7 +86,7 @@ class Inventory:
         if self._bucket_seen:
             return
         if not await self._calls.run(self._has_bucket, deadline):
-            raise PermanentError(
+            raise SetupError(
                 "bucket_missing",
                 f"cannot {deadline.doing}: there is no bucket {self._bucket}",
                 hint="create the bucket, or correct blobs_url",

@@ -80,7 +80,7 @@ class S3BlobStore:
     async def put_file(self, path: Path, media_type: str) -> BlobRef:
         """As ``put``, and TransientError ``file_changed`` when somebody writes to the file."""
         with storage_errors(path):
-            with path.open("rb") as file:  # noqa: ASYNC230 - quick; a thread would leave it open when cancelled
+            with path.open("rb") as file:  # quick; a thread would leave it open when cancelled
                 sha256, size_bytes = await asyncio.to_thread(_digest, file)
                 blob = BlobRef(sha256=sha256, size_bytes=size_bytes, media_type=media_type)
                 await self._store(blob, file)

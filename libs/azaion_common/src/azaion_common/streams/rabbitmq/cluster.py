@@ -14,7 +14,7 @@ from rstream import exceptions
 from rstream.schema import Broker
 
 from azaion_common.backoff import Backoff
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.errors import SetupError, TransientError
 from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
 from azaion_common.streams.rabbitmq.link import REQUEST_S, Link
@@ -117,7 +117,7 @@ class Cluster:
                 await link.create_super_stream(whole, parts, keys, dict(self.topology.arguments(parts[0])))
             found = await link.partitions(whole)
             if sorted(found) != sorted(parts):
-                raise PermanentError(
+                raise SetupError(
                     "partitions_differ",
                     f"{whole} has {len(found)} parts on the broker, {len(parts)} in the settings",
                     hint="set platform.partitions as it is; docs/operations.md says how to change it",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rstream import exceptions
 from rstream.connection import ConnectionClosed
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, SetupError, TransientError
 
 UNAVAILABLE = "streams_unavailable"
 _DENIED = (
@@ -30,13 +30,13 @@ def typed_errors(doing: str) -> Iterator[None]:
     except AzaionError:
         raise
     except ssl.SSLCertVerificationError as error:
-        raise PermanentError(
+        raise SetupError(
             "broker_untrusted",
             f"cannot {doing}: {error.verify_message}",
             hint="streams_url: …?ca=/path/ca.pem",
         ) from error
     except _DENIED as error:
-        raise PermanentError(
+        raise SetupError(
             "broker_denied",
             f"cannot {doing}: {_name(error)}",
             hint="check user, password and vhost in streams_url",

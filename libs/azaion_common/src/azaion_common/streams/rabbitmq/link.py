@@ -20,7 +20,7 @@ from rstream.client import Client
 from rstream.connection import Connection, ConnectionClosed
 from rstream.encoding import decode_frame
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, SetupError, TransientError
 from azaion_common.streams.rabbitmq import frames
 from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, closed_by_broker, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
@@ -192,7 +192,7 @@ class Link(Client):
     def _start_heartbeat(self) -> None:
         """Called by ``authenticate`` once both sides have agreed on the interval."""
         if self._heartbeat <= 0:
-            raise PermanentError(
+            raise SetupError(
                 "heartbeats_disabled",
                 "the broker sends no heartbeats",
                 hint="set heartbeat > 0 in rabbitmq.conf",
