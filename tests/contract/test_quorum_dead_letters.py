@@ -8,8 +8,8 @@ import pytest
 from jobtest.broker import deliver_in_vain, lying, publish_frames
 
 from azaion_common.errors import PermanentError
-from azaion_common.jobs import Job
-from azaion_common.jobs.rabbitmq import DeadJob, RabbitJobQueue
+from azaion_common.jobs import DeadJob, Job
+from azaion_common.jobs.rabbitmq import RabbitJobQueue
 from azaion_common.jobs.rabbitmq.topology import DEAD, DELIVERY_LIMIT
 
 

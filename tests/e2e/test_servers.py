@@ -10,27 +10,8 @@ from looptest.digest import shared_outcome
 from looptest.program import new_home, running, succeed, wait_until
 from looptest.released import PICTURES, Released
 from looptest.served import ServedEvidence, Servers
-from testservers.given import GivenPostgres, GivenRabbit, GivenS3
-from testservers.postgres import PrivatePostgres
-from testservers.rabbitmq import PrivateRabbit
-from testservers.s3 import PrivateS3
 
 pytestmark = [pytest.mark.toolchain, pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def servers(
-    rabbitmq: PrivateRabbit | GivenRabbit,
-    vhost: str,
-    postgres: PrivatePostgres | GivenPostgres,
-    s3: PrivateS3 | GivenS3,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Servers:
-    """Servers that every command of this test is pointed at."""
-    share = Servers.share(rabbitmq, vhost, postgres, s3)
-    for name, value in share.environment().items():
-        monkeypatch.setenv(name, value)
-    return share
 
 
 def test_the_loop_on_servers_comes_to_what_it_comes_to_in_a_folder(

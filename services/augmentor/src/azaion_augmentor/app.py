@@ -19,7 +19,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
 from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
+from azaion_common.runtime.service import Derived, Service
 from azaion_common.storage.views import FolderView
 
 SERVICE_NAME = "augmentor"
@@ -81,4 +81,9 @@ def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:
     return Unshown(ledger, tables.VIEWS_DUE)
 
 
-SERVICE = Service(SERVICE_NAME, "multiplies pictures into augmented variants", run)
+SERVICE = Service(
+    SERVICE_NAME,
+    "multiplies pictures into augmented variants",
+    run,
+    Derived((tables.PICTURES, tables.VARIANTS)),
+)

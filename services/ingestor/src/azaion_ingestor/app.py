@@ -11,7 +11,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
 from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
+from azaion_common.runtime.service import Derived, Service
 from azaion_ingestor import tables
 from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation
 from azaion_ingestor.inspector import Inspector
@@ -59,4 +59,9 @@ def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:
     return Unshown(ledger, tables.VIEWS_DUE)
 
 
-SERVICE = Service(SERVICE_NAME, "stores annotated pictures from the annotation stream", run)
+SERVICE = Service(
+    SERVICE_NAME,
+    "stores annotated pictures from the annotation stream",
+    run,
+    Derived((tables.PICTURES, tables.REFUSED)),
+)

@@ -91,6 +91,9 @@ class Ingestor:
     ) -> Iterable[Outgoing]:
         """Bring the rows in line with the message."""
         self._changed()
+        if delivery.again:
+            hidden = records.forgive(connection, delivery.record.stream, delivery.record.offset)
+            records.mark_due(connection, [(CORRUPTED, name) for name in hidden])
         match delivery.content, prepared:
             case AnnotationMessage(), Incoming():
                 current = records.load(connection, prepared.name)

@@ -52,10 +52,18 @@ def store(connection: Connection, before: Picture | None, after: Picture) -> Non
 
 def refuse(connection: Connection, stream: str, offset: int, view_name: str | None, raw_sha256: str) -> None:
     """Note what there is to see of a refused message, in place of what another log had at this offset."""
-    connection.execute(REFUSED.delete().where((REFUSED.c.stream == stream) & (REFUSED.c.offset == offset)))
+    forgive(connection, stream, offset)
     connection.execute(
         REFUSED.insert().values(stream=stream, offset=offset, view_name=view_name, raw_sha256=raw_sha256)
     )
+
+
+def forgive(connection: Connection, stream: str, offset: int) -> list[str]:
+    """Forget the refusal of a message; the names under which it was seen."""
+    here = (REFUSED.c.stream == stream) & (REFUSED.c.offset == offset)
+    names = connection.execute(sa.select(REFUSED.c.view_name).where(here)).scalars().all()
+    connection.execute(REFUSED.delete().where(here))
+    return [name for name in names if name is not None]
 
 
 def refused_raw(connection: Connection, view_names: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.worker import JobWorker
 from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
+from azaion_common.runtime.service import Derived, Service
 from azaion_common.runtime.toolchains import ToolchainSettings
 from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
@@ -24,7 +24,7 @@ from azaion_trainer.ports import TrainingToolchain
 from azaion_trainer.schedule import ScheduleRules
 from azaion_trainer.scheduling import Scheduler
 from azaion_trainer.settings import TrainerSettings
-from azaion_trainer.tables import METADATA
+from azaion_trainer.tables import METADATA, PICTURES, POSITIONS, VARIANTS
 from azaion_trainer.training import Trainer
 
 
@@ -97,4 +97,9 @@ def _consumer(platform: Platform, ledger: Ledger, stream: str) -> Consumer[Event
     )
 
 
-SERVICE = Service("trainer", "Forms leak-free datasets and trains detectors from them", run)
+SERVICE = Service(
+    "trainer",
+    "Forms leak-free datasets and trains detectors from them",
+    run,
+    Derived((PICTURES, VARIANTS, POSITIONS), ignored=(PICTURES.c.used_revision,)),
+)

@@ -8,7 +8,7 @@ import typer
 
 from azaion_common import __version__
 from azaion_common.cli import annotations as annotation_commands
-from azaion_common.cli import doctor, package, services
+from azaion_common.cli import dead_letters, doctor, package, replay, services
 from azaion_common.cli import models as model_commands
 from azaion_common.errors import AzaionError, TransientError
 from azaion_common.runtime.discovery import command_points
@@ -37,7 +37,7 @@ def build_app() -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
-    for module in (services, annotation_commands, model_commands, package, doctor):
+    for module in (services, annotation_commands, model_commands, package, doctor, dead_letters, replay):
         module.register(app)
     for point in command_points():
         point.load()(app)

@@ -6,6 +6,7 @@ Embedded it is a SQLite file, in production RabbitMQ quorum queues.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -17,6 +18,18 @@ class Job:
     job_id: str
     body: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """What could not be handed out. ``job_id`` is None when it has none."""
+
+    queue: str
+    job_id: str | None
+    body: bytes
+    reason: str
+    """RabbitMQ's word: ``delivery_limit`` or ``rejected`` (malformed)."""
+    at: datetime | None
 
 
 class JobQueue(Protocol):
@@ -45,3 +58,13 @@ class JobQueue(Protocol):
 
     async def pending(self, queue: str) -> list[Job]:
         """Jobs not yet over, oldest first, leased ones among them."""
+
+    async def dead_letters(self) -> list[DeadJob]:
+        """What could not be handed out, oldest first; it stays where it is."""
+
+    async def requeue(self, job_id: str) -> None:
+        """Give a dead letter another chance.
+
+        Raises:
+            PermanentError: ``dead_letter_unknown``, ``job_invalid``.
+        """

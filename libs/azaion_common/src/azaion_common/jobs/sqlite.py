@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from azaion_common.jobs import Job
+from azaion_common.errors import PermanentError
+from azaion_common.jobs import DeadJob, Job
 from azaion_common.storage.shared_database import SharedDatabase
 
 _SCHEMA = """
@@ -83,6 +84,13 @@ class SqliteJobQueue:
         query = "SELECT job_id, body, attempt FROM jobs WHERE queue = ? AND over = 0 ORDER BY id"
         rows = await self._database.read(lambda database: database.execute(query, (queue,)).fetchall())
         return [Job(queue, *row) for row in rows]
+
+    async def dead_letters(self) -> list[DeadJob]:
+        """None: jobs are rows here, and every row can be handed out."""
+        return []
+
+    async def requeue(self, job_id: str) -> None:
+        raise PermanentError("dead_letter_unknown", f"no dead letter is job {job_id}")
 
     async def _update(self, job: Job, worker: str, change: str, value: float) -> bool:
         changed = await self._write(

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.events import MessageDeadLettered, dead_letters
-from azaion_common.ledger import inbox
+from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.engine import is_outage
 from azaion_common.ledger.foreign import Repetitions
 from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
@@ -115,6 +115,24 @@ class BatchWork(Generic[Content, Prepared]):
                 _log.warning("batch.waiting", code=error.code, error=error.message)
                 await asyncio.sleep(backoff.next())
 
+    async def try_again(self, record: Record) -> AzaionError | None:
+        """A record that is in quarantine once more; why it is refused again, None when it is applied.
+
+        The cursor stays. Outages are waited out.
+        """
+        (step,) = await self.prepare([record])
+        if step.delivery is not None:
+            step = replace(step, delivery=replace(step.delivery, again=True))
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._ledger.transact(lambda connection: self._apply_again(connection, step))  # noqa: B023
+            except _Refused as refused:
+                step = replace(step, error=refused.error)
+            except TransientError as error:
+                _log.warning("batch.waiting", code=error.code, error=error.message)
+                await asyncio.sleep(backoff.next())
+
     async def _prepare(self, record: Record) -> Step[Content, Prepared]:
         try:
             delivery = self._decode(record)
@@ -199,6 +217,20 @@ class BatchWork(Generic[Content, Prepared]):
             return "quarantined"
         self._apply_one(open_, index, step.delivery, step.prepared)  # type: ignore[arg-type]  # not passed over
         return "applied"
+
+    def _apply_again(self, connection: Connection, step: Step[Content, Prepared]) -> AzaionError | None:
+        stream, offset = step.record.stream, step.record.offset
+        if step.error is not None:
+            letters.refused_again(connection, stream, offset, step.error)
+            return step.error
+        if step.delivery is not None:
+            nothing = Repetitions(connection, [])
+            outbox, sequences = self._ledger.outbox(connection), Sequences(connection, stream)
+            open_ = _Open(connection, outbox, nothing, sequences)
+            self._apply_one(open_, 0, step.delivery, step.prepared)  # type: ignore[arg-type]  # prepared, not refused
+            outbox.flush()
+        letters.applied(connection, stream, offset, "passed_over" if step.is_passed_over else "applied")
+        return None
 
     def _was_handled(self, open_: _Open, step: Step[Content, Prepared]) -> bool:
         delivery = step.delivery

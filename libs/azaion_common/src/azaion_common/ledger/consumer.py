@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 import structlog
@@ -22,6 +21,7 @@ from azaion_common.ledger.handler import Delivery, Handler
 from azaion_common.ledger.inbox import CursorMoved, Outcome, SequenceGapError
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.reporting import ProgressReporter
+from azaion_common.ledger.second_chances import SecondChances
 from azaion_common.runtime.stopping import items_until_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog, Record
@@ -65,6 +65,9 @@ class Consumer(Generic[Content, Prepared]):
             accept_gap=self._accepts_gap,
         )
         self._reporter = ProgressReporter(log, ledger, stream)
+        self._second_chances = SecondChances(
+            log=log, ledger=ledger, blobs=blobs, stream=stream, work=self._work
+        )
         self._gap: tuple[str, int, int] | None = None
         """Of the last gap that made it read again from the beginning: the same one twice is real."""
 
@@ -74,15 +77,18 @@ class Consumer(Generic[Content, Prepared]):
         Raises:
             PermanentError: ``sequence_gap``, ``log_truncated``: records are missing, and nobody has accepted that.
         """
-        telling = asyncio.create_task(self._reporter.run(), name=f"progress {self._stream}")
+        beside = [
+            asyncio.create_task(self._reporter.run(), name=f"progress {self._stream}"),
+            asyncio.create_task(self._second_chances.run(), name=f"second chances {self._stream}"),
+        ]
         try:
             while not stopping.is_set():
                 await self._read_on(stopping)
             await self._reporter.finish()
         finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _read_on(self, stopping: asyncio.Event) -> None:
         """Read until stopped, or until something says where else to go on."""

@@ -43,12 +43,14 @@ class Delivery(Generic[Content]):
     """A record with its decoded content; ``envelope`` is None on streams that others write.
 
     ``unique`` says of a foreign message that nobody means the same bytes twice: again they are a repetition.
+    ``again`` says that it was refused before, and that an operator wants it tried once more.
     """
 
     record: Record
     content: Content
     envelope: Envelope | None = None
     unique: bool = False
+    again: bool = False
 
 
 class Handler(Protocol[Content, Prepared]):

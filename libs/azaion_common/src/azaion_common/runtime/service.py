@@ -6,7 +6,18 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Column, Table
+
 from azaion_common.runtime.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What of a service's ledger follows from its streams alone, so that a replay comes to the same."""
+
+    tables: tuple[Table, ...]
+    ignored: tuple[Column[Any], ...] = ()
+    """Columns of these tables that something else writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +31,4 @@ class Service:
     name: str
     summary: str
     run: Callable[[Platform], Coroutine[Any, Any, None]]
+    derived: Derived | None = None

@@ -5,7 +5,6 @@ days. So the broker carries jobs durably from whoever puts them, and the databas
 taken in.
 """
 
-from azaion_common.jobs.rabbitmq.dead_letters import DeadJob
 from azaion_common.jobs.rabbitmq.queue import RabbitJobQueue
 
-__all__ = ["DeadJob", "RabbitJobQueue"]
+__all__ = ["RabbitJobQueue"]

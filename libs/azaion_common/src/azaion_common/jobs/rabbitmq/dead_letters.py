@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
 from azaion_common.errors import PermanentError
+from azaion_common.jobs import DeadJob
 from azaion_common.jobs.rabbitmq import messages, topology
 from azaion_common.jobs.rabbitmq.link import ANSWER_S, Link
 from azaion_common.jobs.rabbitmq.putter import Putter
 
 MOST = 1000
 """Only the oldest ones are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadJob:
-    """``reason`` is RabbitMQ's word: ``delivery_limit`` or ``rejected`` (malformed). ``job_id`` is None when it has none."""
-
-    queue: str
-    job_id: str | None
-    body: bytes
-    reason: str
-    at: datetime | None
 
 
 class DeadLetters:

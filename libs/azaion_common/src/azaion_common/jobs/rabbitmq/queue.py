@@ -12,10 +12,10 @@ import structlog
 
 from azaion_common.backoff import Backoff
 from azaion_common.errors import TransientError
-from azaion_common.jobs import Job
+from azaion_common.jobs import DeadJob, Job
 from azaion_common.jobs.leases import LeaseTable
 from azaion_common.jobs.rabbitmq import messages
-from azaion_common.jobs.rabbitmq.dead_letters import DeadJob, DeadLetters
+from azaion_common.jobs.rabbitmq.dead_letters import DeadLetters
 from azaion_common.jobs.rabbitmq.intake import Intake
 from azaion_common.jobs.rabbitmq.link import Link
 from azaion_common.jobs.rabbitmq.location import JobsLocation
@@ -115,15 +115,9 @@ class RabbitJobQueue:
         return await _patiently(lambda: self._leases.pending(queue))
 
     async def dead_letters(self) -> list[DeadJob]:
-        """What could not be delivered, oldest first; it stays where it is."""
         return await _patiently(self._dead.all)
 
     async def requeue(self, job_id: str) -> None:
-        """Give a dead letter another chance.
-
-        Raises:
-            PermanentError: ``dead_letter_unknown``, ``job_invalid``.
-        """
         await _patiently(lambda: self._dead.requeue(job_id))
 
     async def _wait_for_free(self, queue: str, worker: str) -> None:

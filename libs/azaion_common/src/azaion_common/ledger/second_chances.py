@@ -1,0 +1,77 @@
+"""Dead letters that an operator has requeued are tried again, beside what the stream brings."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Generic
+
+import structlog
+
+from azaion_common.errors import AzaionError
+from azaion_common.ledger import letters
+from azaion_common.ledger.batch import BatchWork, Content, Prepared
+from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.letters import Letter
+from azaion_common.storage import BlobStore
+from azaion_common.streams import EventLog, Record
+
+POLL_S = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class SecondChances(Generic[Content, Prepared]):
+    """Of one stream of one ledger. A cancelled try waits for the next start."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        ledger: Ledger,
+        blobs: BlobStore,
+        stream: str,
+        work: BatchWork[Content, Prepared],
+    ) -> None:
+        self._streams = log
+        self._ledger = ledger
+        self._blobs = blobs
+        self._stream = stream
+        self._work = work
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        started = False
+        while True:
+            try:
+                if not started:
+                    await self._ledger.transact(lambda c: letters.reopen_broken_off(c, self._stream))
+                    started = True
+                while await self._try_next():
+                    pass
+            except (
+                AzaionError
+            ) as error:  # of the surroundings: what reads the stream meets it too, and decides
+                _log.warning("letter.waiting", stream=self._stream, code=error.code, error=error.message)
+            await asyncio.sleep(POLL_S)
+
+    async def _try_next(self) -> bool:
+        letter = await self._ledger.transact(lambda c: letters.take_requeued(c, self._stream))
+        if letter is None:
+            return False
+        try:
+            error = await self._work.try_again(await self._record(letter))
+        except BaseException:
+            await asyncio.shield(self._ledger.transact(lambda c: letters.give_back(c, self._stream)))
+            raise
+        reason = error.code if error else None
+        _log.info("letter.tried_again", stream=self._stream, offset=letter.offset, refused=reason)
+        return True
+
+    async def _record(self, letter: Letter) -> Record:
+        """As the log has it; where it has lost it, the body alone, which was kept."""
+        for record in await self._streams.read(letter.stream, letter.offset, limit=1):
+            found = hashlib.sha256(record.body).hexdigest()
+            if record.offset == letter.offset and found == letter.raw_sha256:
+                return record
+        body = await self._blobs.get(letter.raw_sha256)
+        return Record(letter.stream, letter.offset, body, {}, letter.at)
