@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,11 @@ def _say(line: str) -> None:
     """Shown at once with ``-s``, and at the end of every run."""
     print(f"servers for tests: {line}")  # noqa: T201 - whoever waits for a first start wants to know why
     _SAID.append(line)
+
+
+def pytest_configure() -> None:
+    """A run that is told to end ends as with Ctrl-C: its servers go with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,8 @@ class PrivateS3:
     def __init__(self) -> None:
         self.port = free_port()
         self.access_key, self.secret_key = secrets.token_hex(8), secrets.token_hex(16)
-        self._log = Path(tempfile.mkdtemp(prefix="azaion-s3-")) / "log"
+        self._folder = Path(tempfile.mkdtemp(prefix="azaion-s3-"))
+        self._log = self._folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -28,6 +30,7 @@ class PrivateS3:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def endpoint_url(self) -> str:

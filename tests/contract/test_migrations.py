@@ -1,0 +1,101 @@
+"""Migrations lead to the tables that the code means, from nothing and from the first form, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, MetaData
+
+from azaion_common.errors import SetupError
+from azaion_common.ledger import engine as database
+from azaion_common.ledger import tables
+from azaion_common.ledger.accounting import cursors
+from azaion_common.ledger.ledger import Ledger, sqlite_url
+
+SERVICES = ("api", "augmentor", "ingestor", "publisher", "trainer")
+VERSIONS = {"ledger_version", "service_version"}
+
+
+@pytest.fixture
+def url(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if transport == "embedded":
+        return sqlite_url(tmp_path / "ledger.sqlite")
+    address: str = request.getfixturevalue("postgres").new_database()
+    return address
+
+
+def metadata_of(service: str) -> MetaData:
+    metadata: MetaData = import_module(f"azaion_{service}.tables").METADATA
+    return metadata
+
+
+def differences(connection: Connection, service: str) -> list[Any]:
+    """What the code means and the database lacks, or the other way round."""
+    meant = MetaData()
+    for metadata in (tables.METADATA, metadata_of(service)):
+        for table in metadata.sorted_tables:
+            table.to_metadata(meant)
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": True,
+            "include_name": lambda name, kind, _parents: kind != "table" or name not in VERSIONS,
+        },
+    )
+    return list(compare_metadata(context, meant))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_new_ledger_has_the_tables_that_the_code_means(url: str, service: str) -> None:
+    """Migrations and table definitions cannot drift apart."""
+    async with Ledger.open(url, service, metadata_of(service)) as ledger:
+        assert await ledger.read(lambda connection: differences(connection, service)) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_ledger_of_the_first_form_is_brought_up_to_date(url: str, service: str) -> None:
+    """From the time before versions were counted: tables change, rows stay, and it is done once."""
+    make_first_form(url, service)
+    for _ in range(2):
+        async with Ledger.open(url, service, metadata_of(service)) as ledger:
+            assert await ledger.read(lambda connection: differences(connection, service)) == []
+            found = await ledger.read(cursors)
+            assert [(each.next_offset, each.applied, each.before_rewind) for each in found] == [(5, 4, 0)]
+
+
+def make_first_form(url: str, service: str) -> None:
+    """The tables of revision 0001, without a version table, and a row in one of them."""
+    engine = database.make_engine(url, service)
+    with engine.begin() as connection:
+        database.prepare(connection, service)
+        with Operations.context(MigrationContext.configure(connection)):
+            for package in ("azaion_common.ledger", f"azaion_{service}"):
+                import_module(f"{package}.migrations.versions.v0001_baseline").upgrade()
+        counts = {"next_offset": 5, "applied": 4, "passed_over": 1, "quarantined": 0}
+        names = ("stream", *counts)
+        table = sa.table("inbox_cursor", *map(sa.column, names))
+        connection.execute(table.insert().values(stream="s", **counts))
+        letter = {"stream": "s", "offset": 1, "reason": "r", "message": "m", "raw_sha256": "0" * 64}
+        refused = sa.table("inbox_quarantine", *map(sa.column, (*letter, "at")))
+        connection.execute(refused.insert().values(at=datetime.now(UTC), **letter))
+    engine.dispose()
+
+
+async def test_a_ledger_of_a_later_version_is_left_alone(url: str) -> None:
+    """An old program does not touch what it does not understand."""
+    async with Ledger.open(url, "ingestor", metadata_of("ingestor")) as ledger:
+        newer = sa.text("UPDATE ledger_version SET version_num = '9999'")
+        await ledger.transact(lambda connection: connection.execute(newer))
+
+    with pytest.raises(SetupError) as caught:
+        async with Ledger.open(url, "ingestor", metadata_of("ingestor")):
+            raise AssertionError
+    assert caught.value.code == "ledger_too_new"
