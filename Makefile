@@ -45,7 +45,7 @@ unit: $(DEV) # two processes; what takes long or needs the toolchain is for `mak
 
 test: $(DEV) $(TRAINING) ## Install, then run every test (T=path for some of them)
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(T)
+	$(BIN)/pytest -n 3 $(T)
 	$(TOOLCHAIN)/.venv/bin/python -m pytest -q $(TOOLCHAIN)/tests
 
 test-faults: $(DEV) $(TRAINING) ## The long fault runs: 50 kills of the whole system at random moments

@@ -107,12 +107,13 @@ async def _loop(folder: Path, messages: Sequence[Message], *, check: bool) -> fl
         offset, end = 0, await platform.log.end(STREAM)
         while offset < end:
             for record in await platform.log.read(STREAM, offset):
-                _handle(folder, record, check=check)
+                handle(folder, record, check=check)
                 offset = record.offset + 1
         return time.perf_counter() - started
 
 
-def _handle(folder: Path, record: Record, *, check: bool) -> None:
+def handle(folder: Path, record: Record, *, check: bool) -> None:
+    """Write picture, label and offset of one message, each durably."""
     fields = msgpack.unpackb(record.body, strict_map_key=False)
     if check:
         inspect_picture(fields[6])

@@ -14,10 +14,13 @@ from testservers.postgres import PrivatePostgres, find_programs
 from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from azaion_common.streams.rabbitmq import StreamsLocation
 
 _SAID: list[str] = []
+_RELEASED = tuple(f"tests/e2e/test_{name}.py" for name in ("loop", "servers", "tampering", "verdict"))
 
 
 def _say(line: str) -> None:
@@ -29,6 +32,32 @@ def _say(line: str) -> None:
 def pytest_configure() -> None:
     """A run that is told to end ends as with Ctrl-C: its servers go with it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no process is left with one at the end."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if _looks_at_release(item.nodeid):
+        return 0
+    return 1 if item.get_closest_marker("slow") else 2
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """One process for all tests that look at a released model, whose making takes a minute; any for each other test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "released" if _looks_at_release(nodeid) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
+
+
+def _looks_at_release(nodeid: str) -> bool:
+    return nodeid.partition("::")[0].endswith(_RELEASED)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

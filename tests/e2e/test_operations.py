@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from looptest.drawing import draw_folder
 from looptest.program import azaion, new_home, refusal, running, succeed, wait_until, write_settings
 from PIL import Image
 
+from azaion_common.cli.correspondence import every
+from azaion_common.cli.examination import examine
+from azaion_common.errors import AzaionError
 from azaion_common.runtime.transports import ledger_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -44,13 +49,16 @@ def refused(home: Path, tmp_path: Path) -> Path:
 
 def applied(home: Path, service: str, stream: str) -> int:
     """How many messages of ``stream`` a service has applied; 0 while it has not begun."""
-    done = azaion("doctor", "--json", home=home)
-    found = json.loads(done.stdout) if done.returncode == 0 else {"services": []}
+    time.sleep(0.3)
+    try:
+        reports = asyncio.run(examine(home))
+    except AzaionError:
+        return 0
     return sum(
-        each["applied"]
-        for report in found["services"]
-        for each in report["streams"]
-        if (report["service"], each["stream"]) == (service, stream)
+        each.applied
+        for report in reports
+        for each in report.streams
+        if (report.service, each.stream) == (service, stream)
     )
 
 
@@ -91,7 +99,7 @@ def test_what_is_not_mended_stays(refused: Path) -> None:
     succeed("dead-letters", "requeue", "--all", home=refused)
     assert [each["state"] for each in letters(refused)] == ["requeued"]
     with running(refused, "--only", "ingestor"):
-        wait_until(lambda: letters(refused)[0]["state"] == "open", "a second refusal", 60)
+        wait_until(lambda: asyncio.run(every(refused))[0].state == "open", "a second refusal", 60)
     assert [(each["state"], each["reason"]) for each in letters(refused)] == [("open", "picture_too_large")]
     check_books(refused, applied=3, quarantined=1)
 

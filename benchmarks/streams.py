@@ -1,0 +1,302 @@
+"""The event log on RabbitMQ Streams beside the bare client library, and the services over it.
+
+``publish``: 1 KB events, numbered under a name and confirmed, in windows of 200, against ``rstream``'s ``send_batch`` with
+a confirm callback. ``consume``: the same events from offset 0, against an ``rstream`` consumer with its AMQP decoder.
+``ingest``: annotation messages through the ingestor, against an ``rstream`` consumer that writes picture, label and offset
+file per message with the same promise for each file (temporary file, fsync, rename, fsync of the folder). ``latency``:
+from the broker's time of ``image.saved`` to that of ``batch.augmented``, with one picture every 150 ms. Rounds are
+interleaved, figures are medians; RabbitMQ and its disk are shared by both.
+
+    python benchmarks/streams.py [--events 20000] [--messages 300] [--rounds 5] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent)]
+
+from ingest import SIZES, handle, make_messages
+from pydantic import SecretStr
+from rstream import (
+    AMQPMessage,
+    Consumer,
+    ConsumerOffsetSpecification,
+    OffsetType,
+    Producer,
+    amqp_decoder,
+)
+from testservers.broker_source import BrokerSource, find_source
+from testservers.rabbitmq import PrivateRabbit
+
+from azaion_augmentor.app import SERVICE as AUGMENTOR
+from azaion_common.annotations.wire import STREAM
+from azaion_common.events import datasets, images
+from azaion_common.events.codec import decode
+from azaion_common.runtime.logging import configure_logging
+from azaion_common.runtime.platform import Platform, open_platform
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.streams import Message, Record
+from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_ingestor.app import SERVICE as INGESTOR
+
+EVENT_BYTES = 1000
+WINDOW = 200
+PAUSE_S = 0.15
+BUDGETS = {"publish": 0.7, "consume": 0.7, "ingest": 3.0, "latency": 2.0}
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where it is; every run takes streams of its own."""
+
+    url: str
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        parts = urlsplit(self.url)
+        return {"host": parts.hostname, "port": parts.port, "username": "guest", "password": "guest"}
+
+    @asynccontextmanager
+    async def log(self) -> AsyncIterator[RabbitEventLog]:
+        async with RabbitEventLog.open(StreamsLocation.parse(self.url), name="benchmark") as log:
+            yield log
+
+    @asynccontextmanager
+    async def platform(self, folder: Path) -> AsyncIterator[Platform]:
+        """Streams on the broker, blobs and ledgers in ``folder``, nothing shown as files."""
+        settings = PlatformSettings.load(folder, "platform")
+        chosen = settings.model_copy(update={"streams_url": SecretStr(self.url), "views": False})
+        async with open_platform(folder, chosen) as platform:
+            yield platform
+
+
+def events(count: int) -> list[Message]:
+    return [Message(bytes([number % 256]) * EVENT_BYTES, seq=number + 1) for number in range(count)]
+
+
+async def our_publish(broker: Broker, stream: str, messages: Sequence[Message]) -> float:
+    async with broker.log() as log:
+        await log.append(stream, [Message(b"first", seq=1)], producer="warm")
+        started = time.perf_counter()
+        for first in range(0, len(messages), WINDOW):
+            await log.append(stream, messages[first : first + WINDOW], producer="p")
+        return time.perf_counter() - started
+
+
+async def bare_publish(broker: Broker, stream: str, messages: Sequence[Message]) -> float:
+    confirmed, done = 0, asyncio.Event()
+
+    async def on_confirm(_status: object) -> None:
+        nonlocal confirmed
+        confirmed += 1
+        if confirmed == len(messages):
+            done.set()
+
+    async with Producer(**broker.plain) as producer:
+        await producer.create_stream(stream)
+        bodies = [AMQPMessage(body=message.body) for message in messages]
+        started = time.perf_counter()
+        for first in range(0, len(bodies), WINDOW):
+            window = bodies[first : first + WINDOW]
+            await producer.send_batch(stream, window, publisher_name="p", on_publish_confirm=on_confirm)
+        await done.wait()
+        return time.perf_counter() - started
+
+
+async def our_consume(broker: Broker, stream: str, count: int) -> float:
+    async with broker.log() as log:
+        started, found = time.perf_counter(), 0
+        async for batch in log.follow(stream):
+            found += len(batch)
+            if found >= count:
+                return time.perf_counter() - started
+    raise AssertionError
+
+
+async def bare_consume(broker: Broker, stream: str, count: int) -> float:
+    found, done = 0, asyncio.Event()
+
+    async def keep(_message: AMQPMessage, _context: object) -> None:
+        nonlocal found
+        found += 1
+        if found == count:
+            done.set()
+
+    consumer = Consumer(**broker.plain)
+    await consumer.start()
+    started = time.perf_counter()
+    first = ConsumerOffsetSpecification(OffsetType.FIRST)
+    await consumer.subscribe(stream, keep, decoder=amqp_decoder, offset_specification=first)
+    await done.wait()
+    taken = time.perf_counter() - started
+    await consumer.close()
+    return taken
+
+
+async def transport_round(broker: Broker, count: int) -> dict[str, float]:
+    """Seconds of each, on streams of their own; both readers read the stream that the bare client wrote."""
+    messages, ours, bare = events(count), f"ours-{uuid4().hex}", f"bare-{uuid4().hex}"
+    return {
+        "publish_ours": await our_publish(broker, ours, messages),
+        "publish_plain": await bare_publish(broker, bare, messages),
+        "consume_ours": await our_consume(broker, bare, count),
+        "consume_plain": await bare_consume(broker, bare, count),
+    }
+
+
+async def our_ingest(broker: Broker, folder: Path, messages: Sequence[Message]) -> float:
+    """Until every picture is stored and its event is confirmed by the broker."""
+    async with broker.platform(folder) as platform:
+        await platform.log.append(STREAM, messages)
+        before = await platform.log.count(images.STREAM)
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(INGESTOR.run(platform))
+            while await platform.log.count(images.STREAM) < before + len(messages):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            taken = time.perf_counter() - started
+            platform.stopping.set()
+        return taken
+
+
+async def plain_ingest(broker: Broker, folder: Path, messages: Sequence[Message]) -> float:
+    """A callback that does everything for one message before it returns."""
+    stream, done = f"plain-{uuid4().hex}", asyncio.Event()
+    async with broker.log() as log:
+        await log.append(stream, messages)
+    for part in ("images", "labels"):
+        (folder / "data" / part).mkdir(parents=True)
+
+    async def store(message: AMQPMessage, context: Any) -> None:
+        handle(
+            folder, Record(stream, context.offset, bytes(message.body), {}, datetime.now(UTC)), check=False
+        )
+        if context.offset == len(messages) - 1:
+            done.set()
+
+    consumer = Consumer(**broker.plain)
+    await consumer.start()
+    started = time.perf_counter()
+    first = ConsumerOffsetSpecification(OffsetType.FIRST)
+    await consumer.subscribe(stream, store, decoder=amqp_decoder, offset_specification=first)
+    await done.wait()
+    taken = time.perf_counter() - started
+    await consumer.close()
+    return taken
+
+
+async def latency(broker: Broker, folder: Path, messages: Sequence[Message]) -> list[float]:
+    """Seconds for each picture, while one comes every ``PAUSE_S``."""
+    async with broker.platform(folder) as platform, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(service.run(platform)) for service in (INGESTOR, AUGMENTOR)]
+        await asyncio.sleep(5)
+        for message in messages:
+            await platform.log.append(STREAM, [message])
+            await asyncio.sleep(PAUSE_S)
+        while await platform.log.count(datasets.STREAM) < len(messages):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        saved = await _times(platform, images.STREAM)
+        augmented = await _times(platform, datasets.STREAM)
+        platform.stopping.set()
+        await asyncio.gather(*tasks)
+    return [augmented[name] - saved[name] for name in augmented]
+
+
+async def _times(platform: Platform, stream: str) -> dict[str, float]:
+    records = await platform.log.read(stream, limit=100_000)
+    return {decode(record.body).subject: record.appended_at.timestamp() for record in records}
+
+
+async def measure(source: BrokerSource, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Median seconds and ratios of plain to ours (higher is better)."""
+    results: dict[str, dict[str, float]] = {}
+    with PrivateRabbit(source) as server:
+        broker = Broker(server.stream_url)
+        rounds = [await transport_round(broker, options.events) for _ in range(options.rounds)]
+    for name in ("publish", "consume"):
+        ours, plain = (_median(rounds, f"{name}_{who}") for who in ("ours", "plain"))
+        results[name] = {
+            "ours_s": ours,
+            "plain_s": plain,
+            "ratio": plain / ours,
+            "per_s": options.events / ours,
+        }
+    for name, size in SIZES.items():
+        messages = make_messages(options.messages, size)
+        ours = await _ingest(source, our_ingest, messages, options.rounds)
+        plain = await _ingest(source, plain_ingest, messages, options.rounds)
+        figures = {"ours_s": ours, "plain_s": plain, "ratio": plain / ours, "per_s": len(messages) / ours}
+        results[f"ingest {name}"] = figures
+    waits = await _fresh(
+        source, lambda broker, folder: latency(broker, folder, make_messages(100, SIZES["480p"]))
+    )
+    waits.sort()
+    results["latency"] = {"median_s": statistics.median(waits), "p95_s": waits[int(len(waits) * 0.95)]}
+    return results
+
+
+def _median(rounds: Sequence[dict[str, float]], name: str) -> float:
+    return statistics.median(each[name] for each in rounds)
+
+
+Result = TypeVar("Result")
+Ingest = Callable[[Broker, Path, Sequence[Message]], Awaitable[float]]
+
+
+async def _ingest(source: BrokerSource, run: Ingest, messages: Sequence[Message], rounds: int) -> float:
+    taken = [
+        await _fresh(source, lambda broker, folder: run(broker, folder, messages)) for _ in range(rounds)
+    ]
+    return statistics.median(taken)
+
+
+async def _fresh(source: BrokerSource, run: Callable[[Broker, Path], Awaitable[Result]]) -> Result:
+    """On a broker and in a folder that nobody used before."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        with PrivateRabbit(source) as server:
+            return await run(Broker(server.stream_url), folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    configure_logging("error")
+    results = asyncio.run(measure(find_source(lambda line: print(line, file=sys.stderr)), options))
+    print(json.dumps(results) if options.json else _table(results))
+
+
+def _table(results: dict[str, dict[str, float]]) -> str:
+    lines = []
+    for name, row in results.items():
+        budget = BUDGETS[name.partition(" ")[0]]
+        figures = "  ".join(f"{key} {value:.3f}" for key, value in row.items())
+        lines.append(f"{name:<12}  {figures}  (budget {budget:g})")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""A kill at every step that leaves the process: before it, after it, and between the work and its commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from faulttest.driver import all_clean, settled, summary, until, verdicts
+from faulttest.rig import Rig
+
+REACHED_S = 8.0
+_REQUIRED = (
+    "ledger.first.BatchWork.apply.uncommitted",
+    "ledger.first.BatchWork.apply.committed",
+    "log.append.azaion.images.before",
+    "log.append.azaion.images.after",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_kill_at_every_step(faults: Rig) -> None:
+    """At the first passage of each point: nothing is lost, nothing is done twice."""
+    await kill_at_every_point(faults, [1])
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+async def test_a_kill_at_every_step_and_later(faults: Rig) -> None:
+    """At the first, the second and some later passage."""
+    await kill_at_every_point(faults, [1, 2, random.Random(faults.seed).randint(3, 9)])
+
+
+async def kill_at_every_point(faults: Rig, passages: list[int]) -> None:
+    """Every point is reached in every life, while inputs keep coming, or is told as not reached."""
+    missed: list[str] = []
+    async with faults.writing() as writer:
+        faults.child.start()
+        await until(lambda: len(writer.acknowledged) > 50, "inputs")
+        await asyncio.sleep(7)  # what happens every five seconds has happened
+        await faults.child.terminate()
+        points = sorted(set((faults.child.home / "passed.txt").read_text().split()))
+        kills = [f"{point}:{number}" for point in points for number in passages]
+        for fail_at in kills:
+            faults.child.start(fail_at)
+            try:
+                await faults.child.ended(REACHED_S)
+            except AssertionError:
+                missed.append(fail_at)
+                faults.child.kill()
+    faults.child.start()
+    await settled(faults.database, writer)
+    await faults.child.terminate()
+    found = verdicts(faults.database, writer)
+    print(summary(found, writer, points=len(points), kills=len(kills), missed=missed))  # noqa: T201
+
+    assert all_clean(found), found
+    assert set(_REQUIRED) <= set(points)
+    assert not [each for each in missed if each.endswith(":1")]
