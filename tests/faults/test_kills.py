@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "exporter": {"threads": 1},
 }
 FULL = {"ingest": 10, "augment": 12, "train": 14, "export": 7, "publish": 7}
-SHORT = {"ingest": 1, "augment": 1, "train": 2, "export": 1, "publish": 1}
+SHORT = {"ingest": 1, "augment": 1, "train": 1, "export": 1, "publish": 1}
 STOP_S = 20.0
 _READ = os.environ.get  # noqa: TID251 - how a fault run is repeated
 

@@ -71,7 +71,7 @@ def test_reading_everything_again_changes_nothing(evidence: Evidence) -> None:
     assert books["balanced"]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ["ingestor", pytest.param("augmentor", marks=pytest.mark.faults)])
 def test_a_ledger_from_an_old_backup_loses_and_repeats_nothing(
     evidence: Evidence, tmp_path: Path, service: str
 ) -> None:
@@ -87,6 +87,8 @@ def test_a_ledger_from_an_old_backup_loses_and_repeats_nothing(
     assert len(evidence.pictures()) == 18
     assert len({row[1] for row in evidence.variant_rows()}) == 18
     assert len(augmented(evidence)) == 18
-    if service == "ingestor":
+    if (
+        service == "ingestor"
+    ):  # an augmentor that has forgotten announces again; the trainer knows the revision
         assert set(augmented(evidence).values()) == {1}
     assert unbalanced(evidence) == []

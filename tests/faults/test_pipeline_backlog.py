@@ -15,8 +15,8 @@ _SMALL, _LARGE = 500, 5_000
 _ALLOWANCE_BYTES = 32 << 20
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.faults
+@pytest.mark.timeout(600)
 async def test_memory_is_flat_with_ten_times_the_backlog(faults: Rig) -> None:
     """Ten times as much waiting takes as much memory and ten times as long, and nothing is lost or done twice."""
     small, _ = await work_off(faults, _SMALL, "small")

@@ -160,12 +160,23 @@ async def test_a_black_hole_is_left(faults: Rig, silent: str) -> None:
 @pytest.mark.timeout(300)
 async def test_a_broker_that_loses_what_it_confirmed(faults: Rig, tmp_path: Path) -> None:
     """After a power cut that took the streams' newest messages with it, they are sent again and applied once."""
+    await cut_power(faults, tmp_path, 1)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+async def test_a_broker_that_loses_it_again_and_again(faults: Rig, tmp_path: Path) -> None:
+    """And ten times."""
+    await cut_power(faults, tmp_path, 10)
+
+
+async def cut_power(faults: Rig, tmp_path: Path, cuts: int) -> None:
     chance, lost = random.Random(faults.seed), []
     faults.child.start()
     async with faults.writing() as writer:
         await until(lambda: len(writer.acknowledged) > 40, "inputs")
         await asyncio.sleep(FIRST_STEPS_S)
-        for number in range(3):
+        for number in range(cuts):
             before = tmp_path / f"streams-{number}"
             await asyncio.to_thread(faults.broker.kill)
             await asyncio.to_thread(copy, faults.broker.stream_folder(), before)
@@ -178,7 +189,7 @@ async def test_a_broker_that_loses_what_it_confirmed(faults: Rig, tmp_path: Path
             await asyncio.to_thread(replace_folder, faults.broker.stream_folder(), before)
             await asyncio.to_thread(faults.broker.start)
             await one_more(writer, faults)
-    await end_well(faults, writer, [], power_cuts=3, confirmed_and_lost=sum(lost))
+    await end_well(faults, writer, [], power_cuts=cuts, confirmed_and_lost=sum(lost))
     assert sum(lost) > 0
 
 

@@ -23,7 +23,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three services are installed, one of which nobody has heard of."""
     names = ("bakery", "publisher", "ingestor")
     points = [EntryPoint(name, f"{__name__}:BAKERY", "azaion.services") for name in names]
-    commands = [EntryPoint(name, f"{__name__}:BAKERY", "azaion.commands") for name in ("train", "infer")]
+    commands = [
+        EntryPoint(name, f"{__name__}:{value}", "azaion.commands")
+        for name, value in (("train", "BAKERY"), ("dataset", "BAKERY"), ("infer", "_serve"))
+    ]
     groups = {"azaion.services": points, "azaion.commands": commands}
     monkeypatch.setattr(discovery, "entry_points", lambda group: groups[group])
 
@@ -32,7 +35,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_services_come_in_the_order_of_the_loop_and_strangers_last() -> None:
     """A service of somebody else's is as good as ours."""
     assert discovery.service_names() == ["ingestor", "publisher", "bakery"]
-    assert [point.name for point in discovery.command_points()] == ["infer", "train"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_only_what_a_command_needs_is_loaded() -> None:
+    """One function may add several commands; what is not called for stays out, unless the name is of none."""
+    assert [point.name for point in discovery.command_points("dataset")] == ["dataset"]
+    assert [point.value.partition(":")[2] for point in discovery.command_points("bakry")] == [
+        "BAKERY",
+        "_serve",
+    ]
+    assert len(discovery.command_points()) == 2
 
 
 @pytest.mark.usefixtures("installed")

@@ -19,7 +19,8 @@ from azaion_common.streams import Record
 class Augmentor:
     """``image.saved`` becomes ``batch.augmented``; ``image.deleted`` takes the variants away.
 
-    A revision that is older than the one known came late and is ignored. ``view_changed`` is called, from any
+    A revision that is older than the one known came late and is ignored; one that is announced again (by an ingestor
+    whose ledger was restored) is known. ``view_changed`` is called, from any
     thread, when the browsable folder is to be brought up to date.
     """
 
@@ -54,7 +55,7 @@ class Augmentor:
     def _apply_saved(
         self, connection: Connection, saved: ImageSaved, batch: BatchAugmented
     ) -> Iterable[Effect]:
-        if (records.revision(connection, saved.name) or 0) > saved.revision:
+        if records.supersedes(connection, saved, batch):
             return []
         return augmented(connection, saved, batch, reason="saved", view_changed=self.view_changed)
 

@@ -48,6 +48,15 @@ def revision(connection: Connection, name: str) -> int | None:
     ).scalar_one_or_none()
 
 
+def supersedes(connection: Connection, saved: ImageSaved, batch: BatchAugmented) -> bool:
+    """Whether what is known of the picture is newer than ``saved``, or is the same as ``batch`` says."""
+    row = connection.execute(sa.select(PICTURES).where(PICTURES.c.name == saved.name)).one_or_none()
+    if row is None:
+        return False
+    same = (saved.revision, saved.model_dump_json(), batch.recipe_sha256, batch.seed)
+    return row.revision > saved.revision or (row.revision, row.saved, row.recipe_sha256, row.seed) == same
+
+
 def replace(connection: Connection, saved: ImageSaved, batch: BatchAugmented) -> None:
     """Remember ``batch`` in place of what was known of the picture.
 

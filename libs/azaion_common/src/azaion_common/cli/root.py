@@ -7,9 +7,6 @@ import sys
 import typer
 
 from azaion_common import __version__
-from azaion_common.cli import annotations as annotation_commands
-from azaion_common.cli import dead_letters, doctor, package, replay, services
-from azaion_common.cli import models as model_commands
 from azaion_common.errors import AzaionError, TransientError
 from azaion_common.runtime.discovery import command_points
 
@@ -18,8 +15,8 @@ EXIT_TRANSIENT = 75  # EX_TEMPFAIL of sysexits.h: trying again may help
 EXIT_INTERRUPTED = 130
 
 
-def build_app() -> typer.Typer:
-    """The program with every installed command."""
+def build_app(wanted: str | None = None) -> typer.Typer:
+    """The program with every installed command, or, where ``wanted`` is one, with what that one needs."""
     app = typer.Typer(
         name="azaion",
         help="From annotated pictures to detectors on edge devices, in a loop. Start with: azaion demo",
@@ -37,9 +34,7 @@ def build_app() -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
-    for module in (services, annotation_commands, model_commands, package, doctor, dead_letters, replay):
-        module.register(app)
-    for point in command_points():
+    for point in command_points(wanted):
         point.load()(app)
     return app
 
@@ -47,7 +42,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the program; errors are one line on stderr and a non-zero exit."""
     try:
-        build_app()()
+        build_app(sys.argv[1] if len(sys.argv) > 1 else None)()
     except AzaionError as error:
         print_error(error)
         sys.exit(EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT)

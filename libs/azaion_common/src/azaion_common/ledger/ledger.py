@@ -21,7 +21,6 @@ from azaion_common.ledger import engine as database
 from azaion_common.ledger import epochs, ownership
 from azaion_common.ledger.engine import sqlite_url
 from azaion_common.ledger.handler import Effect
-from azaion_common.ledger.migrating import migrate
 from azaion_common.ledger.outbox import Outbox, Route
 
 __all__ = ["Ledger", "sqlite_url"]
@@ -131,6 +130,8 @@ class Ledger:
         return connection
 
     def _own(self, connection: Connection, wait_s: float | None) -> None:
+        from azaion_common.ledger.migrating import migrate  # noqa: PLC0415 - slow to load, and who only looks needs none
+
         if self._owned is None:
             self._owned = ownership.take(connection, self.service, wait_s)
         with connection.begin():
