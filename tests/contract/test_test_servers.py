@@ -31,11 +31,11 @@ def temporary() -> Iterator[Path]:
 def test_servers_are_gone_when_they_are_told_to_end(temporary: Path) -> None:
     """All three answer once they say so; after a request to end there is no process, port or file of them."""
     environment = {
-        **os.environ,
+        **os.environ,  # noqa: TID251 - handed on
         "TMPDIR": str(temporary),
         "PYTHONPATH": "tests",
         "SERVERS_OF": str(temporary),
-    }  # noqa: TID251
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "testservers"], stdout=subprocess.PIPE, text=True, env=environment
     )

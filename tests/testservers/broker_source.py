@@ -18,16 +18,18 @@ from pathlib import Path
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
 BIN = "usr/lib/rabbitmq/bin"
+IMAGE = "rabbitmq:4"
 _ENOUGH = 4
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class BrokerSource:
-    """RabbitMQ's programs are in ``root / BIN``; ``root`` other than ``/`` means a chroot."""
+    """RabbitMQ's programs are in ``root / BIN``, or in ``image``; ``root`` other than ``/`` means a chroot."""
 
     root: Path
     version: str
+    image: str | None = None
 
     @property
     def is_chroot(self) -> bool:
@@ -39,7 +41,7 @@ class ServerMissingError(RuntimeError):
 
 
 def find_source(say: Say) -> BrokerSource:
-    """The first that works of: installed, cached chroot, new chroot.
+    """The first that works of: installed, a chroot (made when missing; as root, where there is apt), Docker.
 
     Raises:
         ServerMissingError: none of them.
@@ -49,17 +51,32 @@ def find_source(say: Say) -> BrokerSource:
         say(f"RabbitMQ {native} of this machine")
         return BrokerSource(Path("/"), native)
     root = _cache() / f"rabbitmq-{SUITE}"
-    if os.geteuid() != 0:
-        raise ServerMissingError(
-            "tests need RabbitMQ 4: install it, run as root (a Debian chroot is made then), or set "
-            "AZAION_TEST_RABBITMQ to the address of one"
-        )
+    if os.geteuid() != 0 or (not root.exists() and shutil.which("apt-get") is None):
+        return _in_docker(say)
     with _only_one(root):
         if not root.exists():
             _make_chroot(root, say)
     version = _version(root) or "?"
     say(f"RabbitMQ {version} of a Debian {SUITE} chroot in {root}")
     return BrokerSource(root, version)
+
+
+def _in_docker(say: Say) -> BrokerSource:
+    """The official image, under our own user and on the host's network: its files and processes are like ours."""
+    if shutil.which("docker") is None or _fails("docker", "info"):
+        raise ServerMissingError(
+            "tests need RabbitMQ 4: install it, start Docker, run as root on Debian or Ubuntu (a chroot is made then), "
+            "or set AZAION_TEST_RABBITMQ to the address of one"
+        )
+    if _fails("docker", "image", "inspect", IMAGE):
+        say(f"pulling {IMAGE}")
+        _run("docker", "pull", IMAGE)
+    say(f"RabbitMQ of the Docker image {IMAGE}")
+    return BrokerSource(Path("/"), IMAGE, IMAGE)
+
+
+def _fails(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 def _make_chroot(root: Path, say: Say) -> None:

@@ -66,7 +66,7 @@ class PrivateRabbit:
         started = time.monotonic()
         self._prepare()
         log = self.folder / "log" / "console.log"
-        self._process = start(self._command("rabbitmq-server"), log, self._environment())
+        self._process = start(self._server_command(), log, self._environment())
         wait_for_ports(
             [self.ports["amqp"], self.ports["stream"], self.ports["management"]],
             self._process,
@@ -87,7 +87,7 @@ class PrivateRabbit:
         """In order; does nothing when it does not run."""
         if self._process is None:
             return
-        with contextlib.suppress(psutil.NoSuchProcess, StopIteration):
+        with contextlib.suppress(psutil.NoSuchProcess, RuntimeError):
             beam = self._beam()
             beam.send_signal(signal.SIGCONT)
             beam.terminate()
@@ -170,9 +170,13 @@ class PrivateRabbit:
         ))  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
+        rest = {name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}  # noqa: TID251 - handed on
+        return {**rest, **self._own_environment()}
+
+    def _own_environment(self) -> dict[str, str]:
         inner = Path("/") / self.folder.relative_to(self.source.root)
         ports = {name: str(port) for name, port in self.ports.items()}
-        own = {
+        return {
             "HOME": str(inner / "home"), "LC_ALL": "C.UTF-8",
             "RABBITMQ_NODENAME": self._node, "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": ports["amqp"], "RABBITMQ_DIST_PORT": ports["dist"],
@@ -184,11 +188,25 @@ class PrivateRabbit:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
             "ERL_EPMD_PORT": ports["epmd"], "ERL_EPMD_ADDRESS": LOOPBACK, "ERL_MAX_PORTS": "4096",
         }  # fmt: skip
-        rest = {name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}  # noqa: TID251 - handed on
-        return {**rest, **own}
+
+    def _server_command(self) -> list[str]:
+        if self.source.image is None:
+            return self._command("rabbitmq-server")
+        variables = [f"--env={name}={value}" for name, value in self._own_environment().items()]
+        return [
+            "docker", "run", "--rm", f"--name={self._container}", "--network=host",
+            f"--user={os.geteuid()}:{os.getegid()}", f"--volume={self.folder}:{self.folder}", *variables,
+            self.source.image, "rabbitmq-server",
+        ]  # fmt: skip
+
+    @property
+    def _container(self) -> str:
+        return f"azaion-{self._node.partition('@')[0]}"
 
     def _command(self, program: str) -> list[str]:
         """In a chroot ``/proc`` is mounted in a namespace of its own, so that nothing stays mounted afterwards."""
+        if self.source.image is not None:
+            return ["docker", "exec", self._container, program]
         if not self.source.is_chroot:
             return [f"/{BIN}/{program}"]
         root = str(self.source.root)
@@ -206,10 +224,15 @@ class PrivateRabbit:
         ]
 
     def _beam(self) -> psutil.Process:
-        assert self._process is not None
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        family = [psutil.Process(self._process.pid), *children]
-        return next(member for member in family if member.name().startswith("beam"))
+        """Erlang's virtual machine; in a container it is no child of ours, but it runs under our user."""
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.Error):
+                if process.name().startswith("beam") and self._is_ours(process):
+                    return process
+        raise RuntimeError("RabbitMQ does not run")
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        return process.environ().get("RABBITMQ_NODENAME") == self._node
 
     def _end_family(self) -> None:
         assert self._process is not None

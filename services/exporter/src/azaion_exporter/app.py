@@ -34,6 +34,7 @@ async def run(platform: Platform) -> None:
             stream=STREAM,
             handler=Planner(settings.targets),
             decode=decode_event,
+            accept_gaps=platform.settings.accept_gaps,
         )
         worker = JobWorker(
             jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=exporter.run, failed=exporter.failed

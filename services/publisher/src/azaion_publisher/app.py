@@ -36,6 +36,7 @@ async def run(platform: Platform) -> None:
             stream=STREAM,
             handler=Planner(settings.automatic),
             decode=decode_event,
+            accept_gaps=platform.settings.accept_gaps,
         )
         worker = JobWorker(
             jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=publisher.run, failed=publisher.failed
