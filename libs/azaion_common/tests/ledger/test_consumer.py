@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Recorder:
     transient_left: int = 0
     dies_at: str | None = None
     prepared: list[str] = field(default_factory=list)
+    applied: Counter[str] = field(default_factory=Counter)
+    """How often ``apply`` was called for each, whether or not it was committed."""
 
     async def prepare(self, delivery: Delivery[str]) -> str:
         self.prepared.append(delivery.content)
@@ -53,6 +56,7 @@ class Recorder:
         return delivery.content.upper()
 
     def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
+        self.applied[prepared] += 1
         if prepared == self.dies_at:
             raise Died
         connection.execute(NAMES.insert().values(name=prepared))
@@ -211,6 +215,19 @@ async def test_a_wrong_setup_stops_the_consumer_and_refuses_nothing(platform: Pl
         books = await settled(platform, ledger)
         assert await names(ledger) == ["A", "B"]
     assert (books.applied, books.quarantined) == (2, 0)
+
+
+async def test_many_refusals_in_a_batch_cost_two_more_passes(platform: Platform) -> None:
+    """A storm of bad records is not applied again for each of them: the handler sees each good one three times at most."""
+    bodies = [f"bad {number}" if number % 2 else f"good {number}" for number in range(60)]
+    await put(platform, *bodies)
+    handler = Recorder(refuse_in={body: "apply" for body in bodies if body.startswith("bad")})
+    async with consuming(platform, handler) as ledger:
+        books = await settled(platform, ledger)
+
+        assert await names(ledger) == [body.upper() for body in bodies if body.startswith("good")]
+    assert (books.applied, books.quarantined, books.balanced) == (30, 30, True)
+    assert handler.applied["GOOD 0"] <= 3
 
 
 async def test_malformed_is_quarantined_and_unknown_is_passed_over(platform: Platform) -> None:

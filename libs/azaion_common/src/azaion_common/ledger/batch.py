@@ -62,13 +62,14 @@ class _Open:
     outbox: Outbox
     repetitions: Repetitions
     sequences: Sequences
+    refusals: dict[int, AzaionError] | None = None
+    """Where the whole batch is looked through for records that are refused; None: the first one ends it."""
 
 
-class _Refused(Exception):  # noqa: N818 - carries an error out of a transaction
-    def __init__(self, index: int, error: AzaionError) -> None:
-        super().__init__(index)
-        self.index = index
-        self.error = error
+class _Refused(Exception):  # noqa: N818 - carries errors out of a transaction
+    def __init__(self, errors: dict[int, AzaionError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
 
 
 class BatchWork(Generic[Content, Prepared]):
@@ -96,21 +97,23 @@ class BatchWork(Generic[Content, Prepared]):
         return list(await asyncio.gather(*(self._prepare(record) for record in batch)))
 
     async def apply(self, steps: list[Step[Content, Prepared]], expected: int) -> list[Outcome]:
-        """One transaction for the batch; a record refused in it is marked and the batch applied again.
+        """One transaction for the batch. Where a record is refused in it, all such are found and the batch applied again.
 
         Raises:
             SequenceGapError: events are missing before one of the records.
             CursorMoved: the cursor is not at ``expected``: this batch was applied before.
         """
-        backoff = Backoff()
+        backoff, looks_through = Backoff(), False
         while True:
             try:
                 raw = {step.record.offset: await self._keep_raw(step.record) for step in steps if step.error}
                 return await self._ledger.transact(
-                    lambda connection: self._apply(connection, steps, raw, expected)  # noqa: B023 - awaited here
+                    lambda connection: self._apply(connection, steps, raw, expected, looks_through)  # noqa: B023 - awaited here
                 )
             except _Refused as refused:
-                steps[refused.index] = replace(steps[refused.index], error=refused.error)
+                looks_through = True
+                for index, refusal in refused.errors.items():
+                    steps[index] = replace(steps[index], error=refusal)
             except TransientError as error:
                 _log.warning("batch.waiting", code=error.code, error=error.message)
                 await asyncio.sleep(backoff.next())
@@ -128,7 +131,7 @@ class BatchWork(Generic[Content, Prepared]):
             try:
                 return await self._ledger.transact(lambda connection: self._apply_again(connection, step))  # noqa: B023
             except _Refused as refused:
-                step = replace(step, error=refused.error)
+                step = replace(step, error=refused.errors[0])
             except TransientError as error:
                 _log.warning("batch.waiting", code=error.code, error=error.message)
                 await asyncio.sleep(backoff.next())
@@ -189,6 +192,7 @@ class BatchWork(Generic[Content, Prepared]):
         steps: list[Step[Content, Prepared]],
         raw: dict[int, MessageDeadLettered],
         expected: int,
+        looks_through: bool,  # noqa: FBT001 - private
     ) -> list[Outcome]:
         unnumbered = [step.record for step in steps if not (step.is_numbered or step.is_passed_over)]
         last = steps[-1].record
@@ -197,8 +201,11 @@ class BatchWork(Generic[Content, Prepared]):
             self._ledger.outbox(connection),
             Repetitions(connection, unnumbered),
             Sequences(connection, last.stream, accept_gap=self._accept_gap),
+            {} if looks_through else None,
         )
         outcomes = [self._apply_step(open_, index, step, raw) for index, step in enumerate(steps)]
+        if open_.refusals:
+            raise _Refused(open_.refusals)
         open_.outbox.flush()
         open_.repetitions.flush()
         open_.sequences.flush()
@@ -239,18 +246,34 @@ class BatchWork(Generic[Content, Prepared]):
         return open_.sequences.seen(delivery.envelope)
 
     def _apply_one(self, open_: _Open, index: int, delivery: Delivery[Content], prepared: Prepared) -> None:
+        if open_.refusals is None:
+            if error := self._refusal(open_, delivery, prepared):
+                raise _Refused({index: error}) from error
+            return
+        savepoint = open_.connection.begin_nested()
+        if error := self._refusal(open_, delivery, prepared):
+            open_.refusals[index] = error
+            savepoint.rollback()
+        else:
+            savepoint.commit()
+
+    def _refusal(
+        self, open_: _Open, delivery: Delivery[Content], prepared: Prepared
+    ) -> PermanentError | None:
+        """Apply; why the record is refused, if it is."""
         try:
             effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, prepared)
             open_.outbox.add(effects, cause=delivery.envelope)
         except (TransientError, SetupError):
             raise
         except PermanentError as error:
-            raise _Refused(index, error) from error
+            return error
         except Exception as error:
             if is_outage(error):
                 raise
             _log.exception("message.failed", stream=delivery.record.stream, offset=delivery.record.offset)
-            raise _Refused(index, _internal(error)) from error
+            return _internal(error)
+        return None
 
     def _quarantine(
         self, open_: _Open, step: Step[Content, Prepared], error: AzaionError, letter: MessageDeadLettered

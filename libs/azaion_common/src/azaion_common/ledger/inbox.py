@@ -136,11 +136,16 @@ def quarantine(connection: Connection, stream: str, offset: int, error: AzaionEr
             stream=stream,
             offset=offset,
             reason=error.code,
-            message=error.message,
+            message=storable(error),
             raw_sha256=raw_sha256,
             at=datetime.now(UTC),
         )
     )
+
+
+def storable(error: AzaionError) -> str:
+    """Its message, which may quote anything: PostgreSQL takes no NUL."""
+    return error.message.replace("\0", "\\0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from azaion_common.errors import AzaionError
 from azaion_common.ledger import tables
-from azaion_common.ledger.inbox import Outcome
+from azaion_common.ledger.inbox import Outcome, storable
 
 OPEN, REQUEUED, TRYING, APPLIED = "open", "requeued", "trying", "applied"
 _TABLE = tables.QUARANTINE
@@ -75,7 +75,7 @@ def reopen_broken_off(connection: Connection, stream: str) -> None:
 
 
 def refused_again(connection: Connection, stream: str, offset: int, error: AzaionError) -> None:
-    values = {"state": OPEN, "reason": error.code, "message": error.message}
+    values = {"state": OPEN, "reason": error.code, "message": storable(error)}
     connection.execute(_TABLE.update().where(_is(stream, offset)).values(values))
 
 

@@ -8,9 +8,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy import MetaData
 
 from azaion_common.catalogue import Catalogue
+from azaion_common.errors import TransientError
 from azaion_common.jobs import JobQueue
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.relay import Relay
@@ -22,6 +24,7 @@ from azaion_common.streams import EventLog
 from azaion_common.streams.partitions import Partitioning
 
 FLUSH_TIMEOUT_S = 5.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,17 @@ async def _relaying(relay: Relay) -> AsyncIterator[None]:
         task = group.create_task(relay.run(), name="relay")
         try:
             yield
-            async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                await relay.flush()
+            await _flush(relay)
         finally:
             task.cancel()
+
+
+async def _flush(relay: Relay) -> None:
+    """Send what is owed, if that goes quickly; the rest is sent after the next start."""
+    try:
+        async with asyncio.timeout(FLUSH_TIMEOUT_S):
+            await relay.flush()
+    except TimeoutError:
+        _log.info("outbox.left_for_next_start", code="timeout")
+    except TransientError as error:
+        _log.info("outbox.left_for_next_start", code=error.code, error=error.message)
