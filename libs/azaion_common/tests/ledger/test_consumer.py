@@ -250,13 +250,19 @@ async def test_a_transient_error_is_waited_out(platform: Platform) -> None:
     assert handler.prepared == ["a", "a", "a"]
 
 
+async def live_until_death(platform: Platform) -> None:
+    handler = Recorder(dies_at="DEADLY")
+    async with consuming(platform, handler), asyncio.timeout(10):
+        while not handler.applied["DEADLY"]:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_record_that_kills_the_process_is_put_aside_in_the_end(platform: Platform) -> None:
     """The record at which the process keeps dying is quarantined; what stands around it is applied once."""
     await put(platform, "a", "deadly", "c")
     for _ in range(consumer_module.MAX_DEATHS + 1):
         with pytest.raises(BaseExceptionGroup) as caught:
-            async with consuming(platform, Recorder(dies_at="DEADLY")):
-                await asyncio.sleep(0.15)
+            await live_until_death(platform)
         assert caught.group_contains(Died)
     async with consuming(platform, Recorder(dies_at="DEADLY")) as ledger:
         books = await settled(platform, ledger)
