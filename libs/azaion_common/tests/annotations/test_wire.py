@@ -30,7 +30,7 @@ CREATED = {STATUS_PROPERTY: 10}
 VALIDATED = {STATUS_PROPERTY: 30}
 AT = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
-texts = st.text(st.characters(codec="utf-8"), max_size=60)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
 messages = st.builds(
     AnnotationMessage,
     action=st.sampled_from([Action.CREATED, Action.EDITED]),

@@ -179,7 +179,7 @@ def _apply_bulk(
 
 
 def _known(connection: Connection, name: str) -> Picture:
-    current = records.load(connection, name)
+    current = records.load(connection, name) if is_safe_name(name) else None
     if current is None:
         raise PermanentError("unknown_picture", f"no picture is called {name[:80]!r}")
     return current

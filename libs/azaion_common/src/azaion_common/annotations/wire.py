@@ -181,7 +181,7 @@ def _bulk(fields: Fields, action: Action) -> BulkMessage:
     names = fields[0]
     if action not in {Action.VALIDATED, Action.DELETED}:
         raise malformed(f"a list of names with the status '{action}'")
-    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME and NUL not in name for name in names):
+    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names):
         raise malformed("a list of names holds something else")
     rest = [fields[key] for key in fields if key != 0]
     times = [_time(value) for value in rest if isinstance(value, msgpack.Timestamp)]
@@ -208,7 +208,7 @@ def _text(fields: Fields, key: int, limit: int = _MAX_TEXT) -> str:
         return ""
     if not isinstance(value, str) or len(value) > limit:
         raise malformed(f"key {key} is not a text of at most {limit} characters")
-    if NUL in value:
+    if NUL in value and key != _NAME:  # names are checked for more than that
         raise malformed(f"key {key} holds a NUL character")
     return value
 
