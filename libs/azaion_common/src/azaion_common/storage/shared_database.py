@@ -86,7 +86,7 @@ class SharedDatabase:
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             return await asyncio.shield(running)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, sqlite3.InterfaceError) as error:
             raise _typed(error, self._path) from error
 
 
@@ -109,12 +109,12 @@ def _connect(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
-def _typed(error: sqlite3.DatabaseError, path: Path) -> AzaionError:
+def _typed(error: sqlite3.Error, path: Path) -> AzaionError:
     if "full" in str(error):
         return TransientError(
             "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
         )
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):  # the latter was seen once, at a stop
         return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
     return SetupError("database_corrupt", f"{path} is not a sound database: {error}")
 
