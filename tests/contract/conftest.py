@@ -16,6 +16,7 @@ from testservers.s3 import PrivateS3
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.rabbitmq import RabbitJobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
+from azaion_common.ledger.ledger import sqlite_url
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
 from azaion_common.storage.s3 import S3BlobStore, S3Location
@@ -54,6 +55,15 @@ def open_queue(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -
         return lambda: SqliteJobQueue.open(tmp_path / "queue.sqlite")
     broker, ledger = request.getfixturevalue("jobs_broker"), request.getfixturevalue("jobs_ledger")
     return lambda: RabbitJobQueue.open(broker, ledger, name="test")
+
+
+@pytest.fixture
+def ledger_url(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Of an empty database for one ledger."""
+    if transport == "embedded":
+        return sqlite_url(tmp_path / "ledger.sqlite")
+    address: str = request.getfixturevalue("postgres").new_database()
+    return address
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +17,7 @@ from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode
 from azaion_common.ledger import keeping, ownership
 from azaion_common.ledger.handler import Effect, NewJob, Outgoing
-from azaion_common.ledger.ledger import Ledger, sqlite_url
+from azaion_common.ledger.ledger import Ledger
 
 TABLES = MetaData()
 NAMES = Table(
@@ -28,19 +27,11 @@ OpenLedger = Callable[..., AbstractAsyncContextManager[Ledger]]
 
 
 @pytest.fixture
-def url(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    if transport == "embedded":
-        return sqlite_url(tmp_path / "ledger.sqlite")
-    address: str = request.getfixturevalue("postgres").new_database()
-    return address
-
-
-@pytest.fixture
-def open_ledger(url: str) -> OpenLedger:
+def open_ledger(ledger_url: str) -> OpenLedger:
     """Opens the one ledger of this test."""
 
     def opened(name: str = "service", **options: object) -> AbstractAsyncContextManager[Ledger]:
-        return Ledger.open(url, name, TABLES, **options)  # type: ignore[arg-type]
+        return Ledger.open(ledger_url, name, TABLES, **options)  # type: ignore[arg-type]
 
     return opened
 
@@ -186,11 +177,11 @@ async def test_a_new_line_of_numbers_begins_at_one(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("transport", ["production"], indirect=True)
 async def test_an_owner_that_lost_its_connection_comes_back(
-    ledger: Ledger, url: str, postgres: PrivatePostgres | GivenPostgres
+    ledger: Ledger, ledger_url: str, postgres: PrivatePostgres | GivenPostgres
 ) -> None:
     """The call that meets the broken connection says so; the next one works, under the same ownership."""
     await ledger.transact(add("a"))
-    database = url.rpartition("/")[2]
+    database = ledger_url.rpartition("/")[2]
     postgres.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"  # noqa: S608
     )
@@ -205,13 +196,13 @@ async def test_an_owner_that_lost_its_connection_comes_back(
 @pytest.mark.parametrize("transport", ["production"], indirect=True)
 async def test_who_lost_the_ledger_to_another_writes_no_more(
     open_ledger: OpenLedger,
-    url: str,
+    ledger_url: str,
     postgres: PrivatePostgres | GivenPostgres,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An owner whose connection broke while another took over is told, and what it writes is refused."""
     monkeypatch.setitem(ownership.WAIT_S, "postgresql", 1.0)
-    database = url.rpartition("/")[2]
+    database = ledger_url.rpartition("/")[2]
     async with open_ledger() as first:
         postgres.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"  # noqa: S608

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,18 +17,10 @@ from azaion_common.errors import SetupError
 from azaion_common.ledger import engine as database
 from azaion_common.ledger import tables
 from azaion_common.ledger.accounting import cursors
-from azaion_common.ledger.ledger import Ledger, sqlite_url
+from azaion_common.ledger.ledger import Ledger
 
 SERVICES = ("api", "augmentor", "ingestor", "publisher", "trainer")
 VERSIONS = {"ledger_version", "service_version"}
-
-
-@pytest.fixture
-def url(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    if transport == "embedded":
-        return sqlite_url(tmp_path / "ledger.sqlite")
-    address: str = request.getfixturevalue("postgres").new_database()
-    return address
 
 
 def metadata_of(service: str) -> MetaData:
@@ -54,26 +45,26 @@ def differences(connection: Connection, service: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_new_ledger_has_the_tables_that_the_code_means(url: str, service: str) -> None:
+async def test_a_new_ledger_has_the_tables_that_the_code_means(ledger_url: str, service: str) -> None:
     """Migrations and table definitions cannot drift apart."""
-    async with Ledger.open(url, service, metadata_of(service)) as ledger:
+    async with Ledger.open(ledger_url, service, metadata_of(service)) as ledger:
         assert await ledger.read(lambda connection: differences(connection, service)) == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_ledger_of_the_first_form_is_brought_up_to_date(url: str, service: str) -> None:
+async def test_a_ledger_of_the_first_form_is_brought_up_to_date(ledger_url: str, service: str) -> None:
     """From the time before versions were counted: tables change, rows stay, and it is done once."""
-    make_first_form(url, service)
+    make_first_form(ledger_url, service)
     for _ in range(2):
-        async with Ledger.open(url, service, metadata_of(service)) as ledger:
+        async with Ledger.open(ledger_url, service, metadata_of(service)) as ledger:
             assert await ledger.read(lambda connection: differences(connection, service)) == []
             found = await ledger.read(cursors)
             assert [(each.next_offset, each.applied, each.before_rewind) for each in found] == [(5, 4, 0)]
 
 
-def make_first_form(url: str, service: str) -> None:
+def make_first_form(ledger_url: str, service: str) -> None:
     """The tables of revision 0001, without a version table, and a row in one of them."""
-    engine = database.make_engine(url, service)
+    engine = database.make_engine(ledger_url, service)
     with engine.begin() as connection:
         database.prepare(connection, service)
         with Operations.context(MigrationContext.configure(connection)):
@@ -89,13 +80,13 @@ def make_first_form(url: str, service: str) -> None:
     engine.dispose()
 
 
-async def test_a_ledger_of_a_later_version_is_left_alone(url: str) -> None:
+async def test_a_ledger_of_a_later_version_is_left_alone(ledger_url: str) -> None:
     """An old program does not touch what it does not understand."""
-    async with Ledger.open(url, "ingestor", metadata_of("ingestor")) as ledger:
+    async with Ledger.open(ledger_url, "ingestor", metadata_of("ingestor")) as ledger:
         newer = sa.text("UPDATE ledger_version SET version_num = '9999'")
         await ledger.transact(lambda connection: connection.execute(newer))
 
     with pytest.raises(SetupError) as caught:
-        async with Ledger.open(url, "ingestor", metadata_of("ingestor")):
+        async with Ledger.open(ledger_url, "ingestor", metadata_of("ingestor")):
             raise AssertionError
     assert caught.value.code == "ledger_too_new"

@@ -25,9 +25,9 @@ from testservers.postgres import PrivatePostgres
 from azaion_common.annotations.labels import detections_json
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
 from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.cli.correspondence import every
 from azaion_common.cli.examination import ServiceReport, examine
 from azaion_common.errors import AzaionError
+from azaion_common.runtime.dead_letters import every
 from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.streams import Message

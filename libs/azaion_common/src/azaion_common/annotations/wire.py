@@ -28,7 +28,7 @@ TICKS_PER_SECOND = 10_000_000
 """Media times are .NET ticks of 100 ns."""
 
 MAX_NAME = 1000
-NUL = "\0"
+_NUL = "\0"
 """In no text of anybody's, and databases refuse it."""
 _MAX_TEXT = 500
 _MAX_DETECTIONS = 4 << 20
@@ -208,7 +208,7 @@ def _text(fields: Fields, key: int, limit: int = _MAX_TEXT) -> str:
         return ""
     if not isinstance(value, str) or len(value) > limit:
         raise malformed(f"key {key} is not a text of at most {limit} characters")
-    if NUL in value and key != _NAME:  # names are checked for more than that
+    if _NUL in value and key != _NAME:  # names are checked for more than that
         raise malformed(f"key {key} holds a NUL character")
     return value
 

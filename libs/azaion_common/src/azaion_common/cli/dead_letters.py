@@ -14,12 +14,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from azaion_common.cli import correspondence
-from azaion_common.cli.correspondence import DeadLetter
 from azaion_common.cli.output import stdout_console
 from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
+from azaion_common.runtime import dead_letters
+from azaion_common.runtime.dead_letters import DeadLetter
 from azaion_common.runtime.settings import home_from
 
 _PREVIEW_BYTES = 200
@@ -46,7 +46,7 @@ def list_letters(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List what was refused and is not applied yet, one line each."""
-    found = _select(asyncio.run(correspondence.every(home_from(home))), service, reason)
+    found = _select(asyncio.run(dead_letters.every(home_from(home))), service, reason)
     shown = [letter for letter in found if everything or letter.state != APPLIED]
     if as_json:
         sys.stdout.write(json.dumps([_plain(letter) for letter in shown]) + "\n")
@@ -68,8 +68,8 @@ def show(
 ) -> None:
     """Show one dead letter and the first bytes of its message."""
     folder = home_from(home)
-    letter = _one(asyncio.run(correspondence.every(folder)), letter_id)
-    body = asyncio.run(correspondence.body_of(folder, letter))
+    letter = _one(asyncio.run(dead_letters.every(folder)), letter_id)
+    body = asyncio.run(dead_letters.body_of(folder, letter))
     if save is not None:
         save.write_bytes(body)
     facts = _plain(letter) | {"size_bytes": len(body)}
@@ -92,7 +92,7 @@ def requeue(
 ) -> None:
     """Have dead letters tried again, after the cause was mended; the running service does so within seconds."""
     folder = home_from(home)
-    found = asyncio.run(correspondence.every(folder))
+    found = asyncio.run(dead_letters.every(folder))
     if bool(letter_ids) == everything:
         raise PermanentError("which_letters", "say which ones", hint="name ids, or use --all")
     chosen = [_one(found, each) for each in letter_ids or ()] or _select(found, service, reason)
@@ -102,7 +102,7 @@ def requeue(
 
 
 async def _requeue(home: Path, chosen: Sequence[DeadLetter]) -> int:
-    return sum([await correspondence.requeue(home, letter) for letter in chosen])
+    return sum([await dead_letters.requeue(home, letter) for letter in chosen])
 
 
 def _select(found: Sequence[DeadLetter], service: str | None, reason: str | None) -> list[DeadLetter]:

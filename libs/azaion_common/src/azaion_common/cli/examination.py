@@ -6,13 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection
 
 from azaion_common.ledger.accounting import Cursor, StreamAccount, account, cursors, outbox_depth
-from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.letters import count_open
 from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import check_exists, ledger_names, ledger_url, open_log
+from azaion_common.runtime.transports import check_exists, ledger_names, look_into_ledger, open_log
 from azaion_common.streams import EventLog
 
 
@@ -65,8 +64,7 @@ async def _examine(log: EventLog, service: str, books: _Books) -> ServiceReport:
 
 
 async def _read(home: Path, settings: PlatformSettings, service: str) -> _Books:
-    url = await asyncio.to_thread(ledger_url, home, settings, service)
-    async with Ledger.open(url, service, MetaData(), exclusive=False) as ledger:
+    async with look_into_ledger(home, settings, service) as ledger:
         return await ledger.read(_books)
 
 

@@ -48,9 +48,8 @@ class SecondChances(Generic[Content, Prepared]):
                     started = True
                 while await self._try_next():
                     pass
-            except (
-                AzaionError
-            ) as error:  # of the surroundings: what reads the stream meets it too, and decides
+            except AzaionError as error:
+                # Of the surroundings: what reads the stream meets it too, and decides.
                 _log.warning("letter.waiting", stream=self._stream, code=error.code, error=error.message)
             await asyncio.sleep(POLL_S)
 

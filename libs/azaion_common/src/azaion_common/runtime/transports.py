@@ -12,12 +12,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy import MetaData
 
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
 from azaion_common.ledger import directory
-from azaion_common.ledger.ledger import sqlite_url
+from azaion_common.ledger.ledger import Ledger, sqlite_url
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
@@ -118,6 +119,19 @@ async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[Bl
 def ledger_url(home: Path, settings: PlatformSettings, ledger: str) -> str:
     """The database that holds ``ledger``; the folder of an embedded one is made when missing."""
     return _plain(settings.ledger_url) or sqlite_url(ledger_path(home, ledger))
+
+
+@asynccontextmanager
+async def look_into_ledger(home: Path, settings: PlatformSettings, ledger: str) -> AsyncIterator[Ledger]:
+    """``ledger`` beside its owner, who may be at work; nothing is made.
+
+    Raises:
+        TransientError: ``ledger_unavailable``.
+        PermanentError: ``ledger_denied``, ``ledger_url_invalid``.
+    """
+    url = await asyncio.to_thread(ledger_url, home, settings, ledger)
+    async with Ledger.open(url, ledger, MetaData(), exclusive=False) as opened:
+        yield opened
 
 
 def ledger_names(home: Path, settings: PlatformSettings) -> list[str]:

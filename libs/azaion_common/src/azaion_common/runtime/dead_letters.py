@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection
 
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import DeadJob
 from azaion_common.ledger import letters
-from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.letters import Letter
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import (
     check_exists,
     ledger_names,
-    ledger_url,
+    look_into_ledger,
     open_blobs,
     open_jobs,
 )
@@ -98,16 +96,8 @@ async def requeue(home: Path, letter: DeadLetter) -> bool:
 async def _in_ledger(
     home: Path, settings: PlatformSettings, name: str, work: Callable[[Connection], Result]
 ) -> Result:
-    async with _opened(home, settings, name) as ledger:
+    async with look_into_ledger(home, settings, name) as ledger:
         return await ledger.transact(work)
-
-
-@asynccontextmanager
-async def _opened(home: Path, settings: PlatformSettings, name: str) -> AsyncIterator[Ledger]:
-    """Beside its owner, who may be at work."""
-    url = await asyncio.to_thread(ledger_url, home, settings, name)
-    async with Ledger.open(url, name, MetaData(), exclusive=False) as ledger:
-        yield ledger
 
 
 def _of_message(ledger: str, letter: Letter) -> DeadLetter:
