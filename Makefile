@@ -54,6 +54,7 @@ test-faults: $(DEV) $(TRAINING) ## The long fault runs of docs/reliability.md: a
 bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDEO=y.mp4 for inference too)
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/augment.py
+	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/seal_open.py
 	$(if $(MODEL),$(BIN)/python benchmarks/infer_video.py --model $(MODEL) --video $(VIDEO))
 

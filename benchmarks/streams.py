@@ -138,11 +138,18 @@ async def bare_consume(broker: Broker, stream: str, count: int) -> float:
         if found == count:
             done.set()
 
+    return await _seconds_of_plain_consumer(broker, stream, keep, done)
+
+
+async def _seconds_of_plain_consumer(
+    broker: Broker, stream: str, callback: Callable[[AMQPMessage, Any], Awaitable[None]], done: asyncio.Event
+) -> float:
+    """From the subscription until the callback has set ``done``."""
     consumer = Consumer(**broker.plain)
     await consumer.start()
     started = time.perf_counter()
     first = ConsumerOffsetSpecification(OffsetType.FIRST)
-    await consumer.subscribe(stream, keep, decoder=amqp_decoder, offset_specification=first)
+    await consumer.subscribe(stream, callback, decoder=amqp_decoder, offset_specification=first)
     await done.wait()
     taken = time.perf_counter() - started
     await consumer.close()
@@ -190,15 +197,7 @@ async def plain_ingest(broker: Broker, folder: Path, messages: Sequence[Message]
         if context.offset == len(messages) - 1:
             done.set()
 
-    consumer = Consumer(**broker.plain)
-    await consumer.start()
-    started = time.perf_counter()
-    first = ConsumerOffsetSpecification(OffsetType.FIRST)
-    await consumer.subscribe(stream, store, decoder=amqp_decoder, offset_specification=first)
-    await done.wait()
-    taken = time.perf_counter() - started
-    await consumer.close()
-    return taken
+    return await _seconds_of_plain_consumer(broker, stream, store, done)
 
 
 async def latency(broker: Broker, folder: Path, messages: Sequence[Message]) -> list[float]:
@@ -239,8 +238,7 @@ async def measure(source: BrokerSource, options: argparse.Namespace) -> dict[str
         }
     for name, size in SIZES.items():
         messages = make_messages(options.messages, size)
-        ours = await _ingest(source, our_ingest, messages, options.rounds)
-        plain = await _ingest(source, plain_ingest, messages, options.rounds)
+        ours, plain = await _ingest_in_turns(source, messages, options.rounds)
         figures = {"ours_s": ours, "plain_s": plain, "ratio": plain / ours, "per_s": len(messages) / ours}
         results[f"ingest {name}"] = figures
     waits = await _fresh(
@@ -256,14 +254,17 @@ def _median(rounds: Sequence[dict[str, float]], name: str) -> float:
 
 
 Result = TypeVar("Result")
-Ingest = Callable[[Broker, Path, Sequence[Message]], Awaitable[float]]
 
 
-async def _ingest(source: BrokerSource, run: Ingest, messages: Sequence[Message], rounds: int) -> float:
-    taken = [
-        await _fresh(source, lambda broker, folder: run(broker, folder, messages)) for _ in range(rounds)
-    ]
-    return statistics.median(taken)
+async def _ingest_in_turns(
+    source: BrokerSource, messages: Sequence[Message], rounds: int
+) -> tuple[float, float]:
+    """Median seconds of ours and of the plain one."""
+    ours, plain = [], []
+    for _ in range(rounds):
+        ours.append(await _fresh(source, lambda broker, folder: our_ingest(broker, folder, messages)))
+        plain.append(await _fresh(source, lambda broker, folder: plain_ingest(broker, folder, messages)))
+    return statistics.median(ours), statistics.median(plain)
 
 
 async def _fresh(source: BrokerSource, run: Callable[[Broker, Path], Awaitable[Result]]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -143,17 +144,19 @@ async def test_a_constraint_that_is_violated_is_told_as_such(ledger: Ledger) -> 
 
 async def test_a_cancelled_caller_does_not_break_a_transaction_off(ledger: Ledger) -> None:
     """What has begun goes to its end, and the next transaction sees it."""
+    begun = threading.Event()
 
     def slow(connection: Connection) -> None:
+        begun.set()
         add("slow")(connection)
         connection.execute(NAMES.insert(), [{"name": f"row {number}"} for number in range(2000)])
 
     task = asyncio.create_task(ledger.transact(slow))
-    await asyncio.sleep(0.005)
+    await asyncio.to_thread(begun.wait, 10)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert await ledger.read(lambda connection: len(names(connection))) in (0, 2001)
+    assert await ledger.read(lambda connection: len(names(connection))) == 2001
 
 
 async def test_a_new_line_of_numbers_begins_at_one(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faulttest.driver import Writer, all_clean, figures_of, settled, summary, until, verdicts
+from faulttest.driver import Writer, all_clean, figures_of, rows, settled, summary, until, verdicts
 from faulttest.rig import Rig
 
 RECOVERY_S = 30.0
@@ -28,8 +28,6 @@ async def one_more(writer: Writer, faults: Rig) -> float:
 
 
 def last_effects(faults: Rig) -> set[str]:
-    from faulttest.driver import rows  # noqa: PLC0415 - kept close to its one use
-
     found = rows(faults.database, "second", "SELECT input FROM effects ORDER BY id DESC LIMIT 5000")
     return {each for (each,) in found}
 

@@ -207,8 +207,7 @@ async def test_a_wrong_setup_stops_the_consumer_and_refuses_nothing(platform: Pl
     """Credentials that are refused are no reason to put messages away: they are applied once that is mended."""
     await put(platform, "a", "b")
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with consuming(platform, Recorder(refuse_in={"b": f"setup in {step}"})):
-            await asyncio.sleep(0.2)
+        await live_until_refused(platform, Recorder(refuse_in={"b": f"setup in {step}"}), step)
     assert caught.group_contains(SetupError)
 
     async with consuming(platform, Recorder()) as ledger:
@@ -248,6 +247,12 @@ async def test_a_transient_error_is_waited_out(platform: Platform) -> None:
         assert await names(ledger) == ["A"]
 
     assert handler.prepared == ["a", "a", "a"]
+
+
+async def live_until_refused(platform: Platform, handler: Recorder, step: str) -> None:
+    async with consuming(platform, handler), asyncio.timeout(10):
+        while "b" not in handler.prepared or (step == "apply" and not handler.applied["B"]):
+            await asyncio.sleep(0.01)
 
 
 async def live_until_death(platform: Platform) -> None:

@@ -102,10 +102,10 @@ async def working(platform: Platform, run: Run) -> AsyncIterator[Ledger]:
             await task
 
 
-async def work_on_one(platform: Platform, run: Run) -> None:
+async def work_on_one(platform: Platform, run: Run, begun: asyncio.Event) -> None:
     async with working(platform, run) as ledger:
         await ledger.transact(lambda connection: ledger.emit(connection, [NewJob("q", "1", "{}")]))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(begun.wait(), 10)
 
 
 async def outcomes(ledger: Ledger, wanted: int) -> list[str]:
@@ -153,15 +153,17 @@ async def test_a_permanent_error_ends_the_job_with_its_own_event(platform: Platf
 
 async def test_a_wrong_setup_stops_the_worker_and_keeps_the_job(platform: Platform) -> None:
     """Credentials that are refused fail no job: it is done once that is mended."""
+    begun = asyncio.Event()
 
     async def denied(job: Job) -> Finish:
+        begun.set()
         raise SetupError("store_denied", "nobody may write")
 
     async def run(job: Job) -> Finish:
         return announcing(job)
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        await work_on_one(platform, denied)
+        await work_on_one(platform, denied, begun)
     assert caught.group_contains(SetupError)
 
     async with working(platform, run) as ledger:
