@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from faulttest.driver import Writer, all_clean, figures_of, rows, settled, summary, until, verdicts
 from faulttest.rig import Rig
+from testservers.postgres import PrivatePostgres
+from testservers.rabbitmq import PrivateRabbit
 
 RECOVERY_S = 30.0
 FIRST_STEPS_S = 3.0
@@ -45,7 +47,7 @@ async def end_well(faults: Rig, writer: Writer, recoveries: list[float], **figur
     assert max(recoveries, default=0) <= RECOVERY_S
 
 
-async def kill_brokers(faults: Rig, kills: int) -> None:
+async def kill_often(faults: Rig, server: PrivateRabbit | PrivatePostgres, kills: int) -> None:
     chance, recoveries = random.Random(faults.seed), []
     faults.child.start()
     async with faults.writing() as writer:
@@ -53,53 +55,39 @@ async def kill_brokers(faults: Rig, kills: int) -> None:
         await asyncio.sleep(FIRST_STEPS_S)
         for _ in range(kills):
             await asyncio.sleep(chance.uniform(0.2, 1.5))
-            await asyncio.to_thread(faults.broker.kill)
+            await asyncio.to_thread(server.kill)
             await asyncio.sleep(chance.uniform(0.0, 1.0))
-            await asyncio.to_thread(faults.broker.start)
+            await asyncio.to_thread(server.start)
             recoveries.append(await one_more(writer, faults))
-    await end_well(faults, writer, recoveries, broker_kills=kills)
+    await end_well(faults, writer, recoveries, kills=kills)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 async def test_two_kills_of_the_broker(faults: Rig) -> None:
     """A broker that is killed under load costs nothing but time."""
-    await kill_brokers(faults, 2)
+    await kill_often(faults, faults.broker, 2)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 async def test_twenty_kills_of_the_broker(faults: Rig) -> None:
     """And twenty times."""
-    await kill_brokers(faults, 20)
-
-
-async def kill_databases(faults: Rig, kills: int) -> None:
-    chance, recoveries = random.Random(faults.seed), []
-    faults.child.start()
-    async with faults.writing() as writer:
-        await until(lambda: len(writer.acknowledged) > 20, "inputs")
-        for _ in range(kills):
-            await asyncio.sleep(chance.uniform(0.2, 1.0))
-            await asyncio.to_thread(faults.postgres.kill)
-            await asyncio.sleep(chance.uniform(0.0, 1.0))
-            await asyncio.to_thread(faults.postgres.start)
-            recoveries.append(await one_more(writer, faults))
-    await end_well(faults, writer, recoveries, database_kills=kills)
+    await kill_often(faults, faults.broker, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 async def test_two_kills_of_the_database(faults: Rig) -> None:
     """A PostgreSQL that is killed under load costs nothing but time."""
-    await kill_databases(faults, 2)
+    await kill_often(faults, faults.postgres, 2)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 async def test_twenty_kills_of_the_database(faults: Rig) -> None:
     """And twenty times."""
-    await kill_databases(faults, 20)
+    await kill_often(faults, faults.postgres, 20)
 
 
 async def storm(faults: Rig, number: int) -> None:
