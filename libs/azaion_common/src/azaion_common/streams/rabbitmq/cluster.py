@@ -103,7 +103,7 @@ class Cluster:
 
     def _create(self, stream: str) -> Callable[[Link], Awaitable[None]]:
         async def create(link: Link) -> None:
-            with suppress(exceptions.StreamAlreadyExists):
+            async with _unless_there(link, stream):
                 await link.create_stream(stream, dict(self.topology.arguments(stream)))
 
         return create
@@ -113,7 +113,7 @@ class Cluster:
         keys = [str(index) for index in range(len(parts))]
 
         async def create(link: Link) -> None:
-            with suppress(exceptions.StreamAlreadyExists):
+            async with _unless_there(link, parts[-1]):
                 await link.create_super_stream(whole, parts, keys, dict(self.topology.arguments(parts[0])))
             found = await link.partitions(whole)
             if sorted(found) != sorted(parts):
@@ -174,6 +174,21 @@ class Cluster:
                 if error.code != ELECTING or time.monotonic() > until:
                     raise
             await asyncio.sleep(backoff.next())
+
+
+@asynccontextmanager
+async def _unless_there(link: Link, stream: str) -> AsyncIterator[None]:
+    """Let the broker refuse to make a stream that is there, by whoever made it with whatever limits.
+
+    It says so in three ways: that it exists, that it has other arguments, that this user may make none.
+    """
+    try:
+        yield
+    except exceptions.StreamAlreadyExists:
+        return
+    except (exceptions.PreconditionFailed, exceptions.AccessRefused):
+        if await link.stream_stats(stream) is None:
+            raise
 
 
 async def _places_of(link: Link, stream: str) -> tuple[Broker, list[Broker]]:
