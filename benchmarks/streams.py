@@ -1,6 +1,6 @@
 """The event log on RabbitMQ Streams beside the bare client library, and the services over it.
 
-``publish``: 1 KB events, numbered under a name and confirmed, in windows of 200, against ``rstream``'s ``send_batch`` with
+``publish``: 1 KB events, numbered under a name and confirmed, in the windows of the outbox, against ``rstream``'s ``send_batch`` with
 a confirm callback. ``consume``: the same events from offset 0, against an ``rstream`` consumer with its AMQP decoder.
 ``ingest``: annotation messages through the ingestor, against an ``rstream`` consumer that writes picture, label and offset
 file per message with the same promise for each file (temporary file, fsync, rename, fsync of the folder). ``latency``:
@@ -48,6 +48,7 @@ from azaion_augmentor.app import SERVICE as AUGMENTOR
 from azaion_common.annotations.wire import STREAM
 from azaion_common.events import datasets, images
 from azaion_common.events.codec import decode
+from azaion_common.ledger.relay import WINDOW
 from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.settings import PlatformSettings
@@ -56,7 +57,6 @@ from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
 from azaion_ingestor.app import SERVICE as INGESTOR
 
 EVENT_BYTES = 1000
-WINDOW = 200
 PAUSE_S = 0.15
 BUDGETS = {"publish": 0.7, "consume": 0.7, "ingest": 3.0, "latency": 2.0}
 
@@ -110,10 +110,9 @@ async def bare_publish(broker: Broker, stream: str, messages: Sequence[Message])
 
     async with Producer(**broker.plain) as producer:
         await producer.create_stream(stream)
-        bodies = [AMQPMessage(body=message.body) for message in messages]
         started = time.perf_counter()
-        for first in range(0, len(bodies), WINDOW):
-            window = bodies[first : first + WINDOW]
+        for first in range(0, len(messages), WINDOW):
+            window = [AMQPMessage(body=message.body) for message in messages[first : first + WINDOW]]
             await producer.send_batch(stream, window, publisher_name="p", on_publish_confirm=on_confirm)
         await done.wait()
         return time.perf_counter() - started

@@ -174,6 +174,19 @@ async def test_nothing_overtakes_what_is_in_doubt(proxied: RabbitEventLog, strea
     assert numbers(await proxied.read("s", limit=5000)) == list(range(1, 2001))
 
 
+async def test_frames_stay_below_the_limit_of_the_broker(log: RabbitEventLog) -> None:
+    """Many large messages go in several frames, and one that fits in none is refused (client: the link is closed)."""
+    large = [Message(bytes(300_000), seq=number) for number in range(1, 11)]
+    await log.append("s", large, producer="p")
+
+    with pytest.raises(PermanentError) as caught:
+        await log.append("s", [Message(bytes(33 << 20), seq=11)], producer="p")
+    await log.append("s", [Message(b"small", seq=11)], producer="p")
+
+    assert caught.value.code == "message_too_large"
+    assert [len(each.body) for each in await log.read("s")] == [300_000] * 10 + [5]
+
+
 async def test_a_reader_at_the_end_stays_there(proxied: RabbitEventLog, stream_proxy: FaultProxy) -> None:
     """A cut before the first message repeats nothing old (client: begins at offset 0)."""
     await proxied.append("s", numbered(1, 50), producer="p")

@@ -19,6 +19,7 @@ from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode, encode
 from azaion_common.events.envelope import wrap
 from azaion_common.ledger import consumer as consumer_module
+from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.accounting import StreamAccount, account, cursors
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
@@ -214,6 +215,55 @@ async def test_a_wrong_setup_stops_the_consumer_and_refuses_nothing(platform: Pl
         books = await settled(platform, ledger)
         assert await names(ledger) == ["A", "B"]
     assert (books.applied, books.quarantined) == (2, 0)
+
+
+async def test_preparing_ends_as_a_whole(platform: Platform) -> None:
+    """When one record stops the service, the others of its batch are not prepared behind its back."""
+
+    class Slow(Recorder):
+        finished = 0
+
+        async def prepare(self, delivery: Delivery[str]) -> str:
+            if delivery.content == "a":
+                await asyncio.sleep(0.05)
+                self.finished += 1
+            return await super().prepare(delivery)
+
+    handler = Slow(refuse_in={"b": "setup in prepare"})
+    await put(platform, "a", "b")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with consuming(platform, handler):
+            await asyncio.sleep(0.03)
+    assert caught.group_contains(SetupError)
+    await asyncio.sleep(0.1)
+
+    assert handler.finished == 0
+
+
+async def test_a_letter_whose_body_is_lost_does_not_hold_the_others_up(platform: Platform) -> None:
+    """Tried again, it is refused with that reason; the next one has its turn at once."""
+    handler = Recorder(refuse_in={"b": "prepare"})
+    await put(platform, "a", "b")
+    async with consuming(platform, handler) as ledger:
+        await settled(platform, ledger)
+
+    handler.refuse_in.clear()
+    unwanted = PermanentError("unwanted", "by somebody")
+    async with platform.open_ledger("service", TABLES) as ledger:
+
+        def lose_and_requeue(connection: Connection) -> None:
+            inbox.quarantine(connection, "in", 0, unwanted, "0" * 64)
+            assert letters.requeue(connection, "in", 0)
+            assert letters.requeue(connection, "in", 1)
+
+        await ledger.transact(lose_and_requeue)
+    async with consuming(platform, handler) as ledger, asyncio.timeout(5):
+        while await names(ledger) != ["A", "B"]:
+            await asyncio.sleep(0.01)
+        found = {letter.offset: (letter.state, letter.reason) for letter in await ledger.read(letters.every)}
+
+    assert found[0] == ("open", "blob_missing")
+    assert found[1][0] == "applied"
 
 
 async def test_many_refusals_in_a_batch_cost_two_more_passes(platform: Platform) -> None:

@@ -93,8 +93,14 @@ class BatchWork(Generic[Content, Prepared]):
         self._slots = asyncio.Semaphore(prepare_concurrency)
 
     async def prepare(self, batch: Sequence[Record]) -> list[Step[Content, Prepared]]:
-        """What is slow and harmless to repeat; outages are waited out."""
-        return list(await asyncio.gather(*(self._prepare(record) for record in batch)))
+        """What is slow and harmless to repeat; outages are waited out. Nothing of it goes on after an error."""
+        preparing = [asyncio.create_task(self._prepare(record)) for record in batch]
+        try:
+            return list(await asyncio.gather(*preparing))
+        finally:
+            for task in preparing:
+                task.cancel()
+            await asyncio.gather(*preparing, return_exceptions=True)
 
     async def apply(self, steps: list[Step[Content, Prepared]], expected: int) -> list[Outcome]:
         """One transaction for the batch. Where a record is refused in it, all such are found and the batch applied again.

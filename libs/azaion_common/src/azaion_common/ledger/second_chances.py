@@ -8,7 +8,7 @@ from typing import Generic
 
 import structlog
 
-from azaion_common.errors import AzaionError
+from azaion_common.errors import AzaionError, PermanentError, SetupError
 from azaion_common.ledger import letters
 from azaion_common.ledger.batch import BatchWork, Content, Prepared
 from azaion_common.ledger.ledger import Ledger
@@ -58,13 +58,26 @@ class SecondChances(Generic[Content, Prepared]):
         if letter is None:
             return False
         try:
-            error = await self._work.try_again(await self._record(letter))
+            error = await self._try(letter)
         except BaseException:
             await asyncio.shield(self._ledger.transact(lambda c: letters.give_back(c, self._stream)))
             raise
         reason = error.code if error else None
         _log.info("letter.tried_again", stream=self._stream, offset=letter.offset, refused=reason)
         return True
+
+    async def _try(self, letter: Letter) -> AzaionError | None:
+        """Why it is refused again, if it is; also for want of a body, which is nowhere any more."""
+        try:
+            record = await self._record(letter)
+        except SetupError:
+            raise
+        except PermanentError as error:
+            lost = error
+        else:
+            return await self._work.try_again(record)
+        await self._ledger.transact(lambda c: letters.refused_again(c, letter.stream, letter.offset, lost))
+        return lost
 
     async def _record(self, letter: Letter) -> Record:
         """As the log has it; where it has lost it, the body alone, which was kept."""

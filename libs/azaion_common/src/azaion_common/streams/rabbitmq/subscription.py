@@ -64,8 +64,10 @@ class Subscription:
             self._arrived.clear()
             arrived = asyncio.ensure_future(self._arrived.wait())
             either: set[asyncio.Future[Any]] = {arrived, self._link.lost}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            arrived.cancel()
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                arrived.cancel()
             if self._link.lost.done() and not self._chunks:
                 raise self._link.lost.result()
         self._owed += 1

@@ -12,8 +12,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from rstream import exceptions, schema
@@ -24,19 +23,19 @@ from azaion_common.streams import Message
 from azaion_common.streams.rabbitmq import messages as codec
 from azaion_common.streams.rabbitmq.cluster import Cluster
 from azaion_common.streams.rabbitmq.errors import typed_errors
-from azaion_common.streams.rabbitmq.link import Link
+from azaion_common.streams.rabbitmq.link import FRAME_MAX, Link
 
 WINDOW_MESSAGES = 1000
-WINDOW_BYTES = 512 << 10
+WINDOW_BYTES = 1 << 20
 CONFIRM_S = 5.0
 DEADLINE_S = 20.0
 _OVERHEAD = 64
+"""Of a message and of a frame, generously."""
 _PUBLISHER = 1
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbered:
+class _Numbered(NamedTuple):
     number: int
     body: bytes
 
@@ -104,8 +103,8 @@ class Writer:
         fresh = [
             _Numbered(base + each.number, each.body) for each in numbered if base + each.number > self._stored
         ]
-        for window in _windows(fresh):
-            _refuse_oversize(window, link.frame_max)
+        limit = link.frame_max or FRAME_MAX  # 0: the broker has none
+        for window in _windows(fresh, limit):
             await self._publish(link, window)
             self._stored = window[-1].number
 
@@ -173,25 +172,27 @@ class Writer:
         )
 
 
-def _windows(numbered: Sequence[_Numbered]) -> Iterator[list[_Numbered]]:
-    """Runs of messages that fit into one frame."""
+def _windows(numbered: Sequence[_Numbered], frame_max: int) -> Iterator[list[_Numbered]]:
+    """Runs of messages, each for one frame: one that is too large would close the link and lose all of it.
+
+    Raises:
+        PermanentError: ``message_too_large``.
+    """
+    room = min(WINDOW_BYTES, frame_max) - _OVERHEAD
     window: list[_Numbered] = []
     size = 0
     for each in numbered:
-        if window and (size + len(each.body) > WINDOW_BYTES or len(window) >= WINDOW_MESSAGES):
+        taken = len(each.body) + _OVERHEAD
+        if taken + _OVERHEAD > frame_max:
+            raise PermanentError(
+                "message_too_large",
+                f"a message of {len(each.body)} bytes, and the broker takes frames of {frame_max}",
+                hint="set stream.frame_max in rabbitmq.conf",
+            )
+        if window and (size + taken > room or len(window) >= WINDOW_MESSAGES):
             yield window
             window, size = [], 0
         window.append(each)
-        size += len(each.body) + _OVERHEAD
+        size += taken
     if window:
         yield window
-
-
-def _refuse_oversize(window: Sequence[_Numbered], frame_max: int) -> None:
-    """A frame that is too large would close the connection and take its messages with it."""
-    if len(window) == 1 and len(window[0].body) + _OVERHEAD > frame_max:
-        raise PermanentError(
-            "message_too_large",
-            f"a message of {len(window[0].body)} bytes, and the broker takes frames of {frame_max}",
-            hint="set stream.frame_max in rabbitmq.conf",
-        )
