@@ -28,9 +28,12 @@ from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.process import run_services
 from azaion_common.runtime.service import Service
 from azaion_common.streams import Record
+from faulttest import clock
 from faulttest.failpoints import Failpoints
 
 INPUTS = "inputs"
+CLOCK_SEED = "CLOCK_SEED"
+"""In the environment of a process whose clock is to jump."""
 METADATA = MetaData()
 EFFECTS = sa.Table(
     "effects",
@@ -96,6 +99,8 @@ def main(home: Path, environment: Mapping[str, str], fail_at: str | None, names:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # they are files
     configure_logging("info")
+    if CLOCK_SEED in environment:
+        clock.disturb(int(environment[CLOCK_SEED]))
     failpoints = Failpoints.parse(fail_at, home / "passed.txt")
     asyncio.run(run_services([service(name, failpoints) for name in names], home))
     structlog.get_logger(__name__).warning("child.ended")

@@ -41,19 +41,16 @@ def typed_errors(doing: str) -> Iterator[None]:
             f"cannot {doing}: {_name(error)}",
             hint="check user, password and vhost in streams_url",
         ) from error
+    except exceptions.PreconditionFailed as error:
+        raise TransientError(
+            "broker_blocked",
+            f"cannot {doing}: the broker takes nothing for now, as with a full disk",
+            hint="see its alarms: rabbitmq-diagnostics alarms",
+        ) from error
     except exceptions.StreamDoesNotExist as error:
         raise TransientError("stream_missing", f"cannot {doing}: the stream does not exist") from error
     except _LOST as error:
         raise TransientError(UNAVAILABLE, f"cannot {doing}: {_name(error)}") from error
-
-
-def closed_by_broker(reason: str) -> TransientError:
-    """The broker ended the connection and said why; an alarm (no disk, no memory) passes when there is room again."""
-    if "alarm" in reason:
-        return TransientError(
-            "broker_blocked", f"the broker takes nothing for now: {reason}", hint="free its disk"
-        )
-    return TransientError(UNAVAILABLE, f"the broker closed the connection: {reason}")
 
 
 def _name(error: BaseException) -> str:

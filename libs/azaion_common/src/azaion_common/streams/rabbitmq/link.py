@@ -22,7 +22,7 @@ from rstream.encoding import decode_frame
 
 from azaion_common.errors import AzaionError, SetupError, TransientError
 from azaion_common.streams.rabbitmq import frames
-from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, closed_by_broker, typed_errors
+from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
 from azaion_common.streams.rabbitmq.location import StreamsLocation
 
@@ -181,7 +181,7 @@ class Link(Client):
             return
         frame = decode_frame(raw)
         if isinstance(frame, schema.Close):
-            raise closed_by_broker(frame.reason)
+            raise TransientError(UNAVAILABLE, f"the broker closed the connection: {frame.reason}")
         if isinstance(frame, schema.MetadataUpdate):
             raise TransientError(UNAVAILABLE, f"stream {frame.metadata_info.stream} was moved or deleted")
         _resolve(self._waiters.get((frame.key, frame.corr_id)), frame)
