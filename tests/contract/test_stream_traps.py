@@ -22,6 +22,7 @@ from rstream import (
     OffsetType,
     Producer,
     amqp_decoder,
+    schema,
 )
 from testservers.fault_proxy import FaultProxy
 from testservers.given import GivenRabbit
@@ -31,6 +32,7 @@ from testservers.rabbitmq import PrivateRabbit
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.streams import Message, Record
 from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.streams.rabbitmq.link import Link
 from azaion_common.streams.rabbitmq.topology import Retention
 
 NOTICED_S = 15.0
@@ -177,17 +179,27 @@ async def test_nothing_overtakes_what_is_in_doubt(proxied: RabbitEventLog, strea
     assert numbers(await proxied.read("s", limit=5000)) == list(range(1, 2001))
 
 
-async def test_frames_stay_below_the_limit_of_the_broker(log: RabbitEventLog) -> None:
-    """Many large messages go in several frames, and one that fits in none is refused (client: the link is closed)."""
-    large = [Message(bytes(3 << 20), seq=number) for number in range(1, 13)]
-    await log.append("s", large, producer="p")
+async def test_frames_stay_below_the_limit_of_the_broker(
+    log: RabbitEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many messages go in several frames of which none is too large; one that fits in no frame is refused unsent."""
+    sizes: list[int] = []
+    send = Link.send_publish_frame
 
+    async def note_and_send(link: Link, frame: schema.Publish, version: int = 1) -> None:
+        sizes.append(sum(len(message.data) for message in frame.messages))
+        await send(link, frame, version)
+
+    monkeypatch.setattr(Link, "send_publish_frame", note_and_send)
+    await log.append("s", [Message(bytes(300_000), seq=number) for number in range(1, 11)], producer="p")
     with pytest.raises(PermanentError) as caught:
-        await log.append("s", [Message(bytes(33 << 20), seq=13)], producer="p")
-    await log.append("s", [Message(b"small", seq=13)], producer="p")
+        await log.append("s", [Message(bytes(33 << 20), seq=11)], producer="p")
+    await log.append("s", [Message(b"small", seq=11)], producer="p")
 
+    assert len(sizes) == 5
+    assert max(sizes) < 1 << 20
     assert caught.value.code == "message_too_large"
-    assert [len(each.body) for each in await log.read("s")] == [3 << 20] * 12 + [5]
+    assert [len(each.body) for each in await log.read("s")] == [300_000] * 10 + [5]
 
 
 async def test_a_reader_at_the_end_stays_there(proxied: RabbitEventLog, stream_proxy: FaultProxy) -> None:

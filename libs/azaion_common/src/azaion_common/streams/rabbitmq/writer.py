@@ -173,7 +173,7 @@ class Writer:
 
 
 def _windows(numbered: Sequence[_Numbered], frame_max: int) -> Iterator[list[_Numbered]]:
-    """Runs of messages, each for one frame: one that is too large would close the link and lose all of it.
+    """Runs of messages, each for one frame of at most what was agreed with the broker.
 
     Raises:
         PermanentError: ``message_too_large``.
