@@ -61,6 +61,10 @@ def _looks_at_release(nodeid: str) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports(""):
+        for name, line in report.user_properties if report.when == "teardown" else []:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('/')[2]}: {line}")
     for line in dict.fromkeys(_SAID):
         terminalreporter.write_line(f"servers for tests: {line}")
 

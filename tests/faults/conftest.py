@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 from faulttest.driver import seed_of_run
+from faulttest.figures import take
 from faulttest.rig import Rig, rig
 from testservers.broker_source import BrokerSource
 from testservers.postgres import find_programs
+
+
+@pytest.fixture(autouse=True)
+def _figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test tells goes with its report, whichever process it ran in."""
+    yield
+    request.node.user_properties += [("figure", line) for line in take()]
 
 
 @pytest.fixture

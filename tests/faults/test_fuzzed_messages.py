@@ -17,6 +17,7 @@ import msgpack
 import psutil
 import pytest
 from faulttest.driver import seed_of_run
+from faulttest.figures import tell
 from PIL import Image
 from pydantic import SecretStr
 from testservers.given import GivenPostgres
@@ -133,7 +134,7 @@ async def fuzz(home: Path, database: str, count: int) -> None:
     (report,) = await examine(home)
     (stream,) = report.streams
     reasons = Counter(letter.reason for letter in await every(home))
-    print(f"{count} messages: {stream.applied} applied, {stream.quarantined} quarantined ({dict(reasons)});"  # noqa: T201
+    tell(f"{count} messages: {stream.applied} applied, {stream.quarantined} quarantined ({dict(reasons)});"
           f" {slowest_s * 1000:.0f} ms per message, memory +{grown >> 20} MiB")  # fmt: skip
 
     assert stream.balanced

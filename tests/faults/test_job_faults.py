@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from faulttest.figures import tell
 from jobtest.broker import plain_channel
 from jobtest.storm import RECOVERY_S, Storm, put_until_done
 from testservers.fault_proxy import FaultProxy
@@ -47,7 +48,7 @@ async def _kill_and_judge(
 ) -> None:
     seed = _seed()
     dice, slowest_s = random.Random(seed), 0.0
-    print(f"\nkills with AZAION_FAULTS_SEED={seed}")  # noqa: T201 - to run the same again
+    print(f"kills with AZAION_FAULTS_SEED={seed}")  # noqa: T201 - how this run is repeated
     async with RabbitJobQueue.open(broker.amqp_url, ledger_url) as jobs:
         storm = Storm(folder, jobs)
         async with storm.blowing():
@@ -61,7 +62,7 @@ async def _kill_and_judge(
                 slowest_s = max(slowest_s, await storm.seconds_until_all_flows())
         dead = await jobs.dead_letters()
 
-    print(f"{kills} kills, {len(storm.put)} jobs, slowest recovery {slowest_s:.1f} s")  # noqa: T201
+    tell(f"{kills} kills, {len(storm.put)} jobs, slowest recovery {slowest_s:.1f} s")
     assert storm.problems() == []
     assert dead == []
     assert len(storm.put) > 10 * kills

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faulttest.figures import tell
 from looptest.drawing import draw_folder
 from looptest.evidence import Evidence
 from looptest.program import Up, new_home, running, succeed, survivors, wait_until
@@ -132,14 +133,14 @@ def finish(striker: Striker) -> None:
 
 def kill_and_judge(tmp_path: Path, wanted: dict[str, int], portion: int) -> None:
     chosen, started = seed(), time.monotonic()
-    print(f"\nkills with AZAION_FAULTS_SEED={chosen}")  # noqa: T201 - to run the same again
+    print(f"kills with AZAION_FAULTS_SEED={chosen}")  # noqa: T201 - how this run is repeated
     home = new_home(tmp_path / "home", SETTINGS)
     striker, feeder = Striker(home, random.Random(chosen)), Feeder(home, tmp_path / "pictures")
 
     storm(striker, feeder, wanted, portion)
     finish(striker)
 
-    print(f"kills {striker.summary()}; {time.monotonic() - started:.0f} s")  # noqa: T201
+    tell(f"kills {striker.summary()}; {time.monotonic() - started:.0f} s")
     assert problems(home, feeder.names, feeder.refused, EPOCHS) == []
     assert [stage for stage in STAGES if not striker.hits[stage]] == []
     assert striker.hits.total() == sum(wanted.values())
@@ -166,14 +167,14 @@ def test_fifty_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
 
 def stop_and_judge(tmp_path: Path, wanted: dict[str, int]) -> None:
     chosen = seed()
-    print(f"\nstops with AZAION_FAULTS_SEED={chosen}")  # noqa: T201
+    print(f"stops with AZAION_FAULTS_SEED={chosen}")  # noqa: T201 - how this run is repeated
     home = new_home(tmp_path / "home", SETTINGS)
     striker, feeder = Striker(home, random.Random(chosen), end=stop), Feeder(home, tmp_path / "pictures")
 
     storm(striker, feeder, wanted, portion=15)
     finish(striker)
 
-    print(f"stops {striker.summary()}")  # noqa: T201
+    tell(f"stops {striker.summary()}")
     assert problems(home, feeder.names, feeder.refused, EPOCHS) == []
     assert survivors(striker.generations) == []
 

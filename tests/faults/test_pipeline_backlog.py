@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 from faulttest.driver import all_clean, settled, summary, until, verdicts
+from faulttest.figures import tell
 from faulttest.rig import Rig
 
 _SIZE_BYTES = 20_000
@@ -22,7 +23,7 @@ async def test_memory_is_flat_with_ten_times_the_backlog(faults: Rig) -> None:
     small, _ = await work_off(faults, _SMALL, "small")
     large, seconds = await work_off(faults, _LARGE, "large")
     rate = f"{_LARGE / seconds:.0f}/s"
-    print(f"peak memory {small >> 20} MiB, with ten times the backlog {large >> 20} MiB, {rate}")  # noqa: T201
+    tell(f"peak memory {small >> 20} MiB, with ten times the backlog {large >> 20} MiB, {rate}")
 
     assert large < small + _ALLOWANCE_BYTES
 
@@ -39,7 +40,7 @@ async def work_off(faults: Rig, backlog: int, name: str) -> tuple[int, float]:
     seconds = time.monotonic() - started
     await faults.child.terminate()
     found = verdicts(faults.database, writer)
-    print(summary(found, writer, seconds=f"{seconds:.1f}"))  # noqa: T201
+    tell(summary(found, writer, seconds=f"{seconds:.1f}"))
     assert all_clean(found), found
     return await watching, seconds
 

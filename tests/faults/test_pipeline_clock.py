@@ -7,6 +7,7 @@ import random
 
 import pytest
 from faulttest.driver import all_clean, books, settled, summary, until, verdicts
+from faulttest.figures import tell
 from faulttest.pipeline import CLOCK_SEED
 from faulttest.rig import Rig
 
@@ -32,7 +33,7 @@ async def test_a_clock_that_jumps(faults: Rig) -> None:
     status, _ = await faults.child.terminate()
     found = verdicts(faults.database, writer)
     jumps = (faults.child.home / "child.log").read_text().count("clock.moved")
-    print(summary(found, writer, kills=_KILLS, jumps=jumps))  # noqa: T201
+    tell(summary(found, writer, kills=_KILLS, jumps=jumps))
 
     assert status == 0
     assert jumps > 4 * _KILLS

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from faulttest.driver import all_clean, settled, summary, until, verdicts
+from faulttest.figures import tell
 from faulttest.rig import Rig
 
 REACHED_S = 25.0
@@ -54,7 +55,7 @@ async def kill_at_points(faults: Rig, passages: list[int], sample: int | None = 
     await settled(faults.database, writer, timeout_s=120)
     await faults.child.terminate()
     found = verdicts(faults.database, writer)
-    print(summary(found, writer, points=len(points), kills=len(kills), missed=missed))  # noqa: T201
+    tell(summary(found, writer, points=len(points), kills=len(kills), missed=missed))
 
     assert all_clean(found), found
     assert set(_REQUIRED) <= set(points)

@@ -8,6 +8,7 @@ import random
 
 import pytest
 from faulttest.driver import BOTH, all_clean, books, settled, summary, until, verdicts
+from faulttest.figures import tell
 from faulttest.rig import Rig
 
 _CI, _LONG = 100, 1000
@@ -40,7 +41,7 @@ async def kill_often(faults: Rig, kills: int) -> None:
     await settled(faults.database, writer)
     assert await faults.child.terminate() < (1, 20)
     found = verdicts(faults.database, writer)
-    print(summary(found, writer, kills=kills))  # noqa: T201 - the last figures
+    tell(summary(found, writer, kills=kills))
 
     assert all_clean(found), found
     assert len(writer.acknowledged) > 4 * kills
@@ -65,7 +66,7 @@ async def test_sigterm_under_load(faults: Rig) -> None:
     await settled(faults.database, writer)
     await faults.child.terminate()
     found = verdicts(faults.database, writer)
-    print(summary(found, writer, slowest_end=f"{max(spans):.1f} s"))  # noqa: T201
+    tell(summary(found, writer, slowest_end=f"{max(spans):.1f} s"))
 
     assert max(spans) < 20
     assert all_clean(found), found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from faulttest.driver import Writer, all_clean, figures_of, rows, settled, summary, until, verdicts
+from faulttest.figures import tell
 from faulttest.rig import Rig
 from testservers.postgres import PrivatePostgres
 from testservers.rabbitmq import PrivateRabbit
@@ -40,7 +41,7 @@ async def end_well(faults: Rig, writer: Writer, recoveries: list[float], **figur
     assert faults.child.alive
     status, _ = await faults.child.terminate()
     found = verdicts(faults.database, writer)
-    print(summary(found, writer, recovery=figures_of(recoveries), **figures))  # noqa: T201
+    tell(summary(found, writer, recovery=figures_of(recoveries), **figures))
 
     assert status == 0
     assert all_clean(found), found

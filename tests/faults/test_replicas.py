@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from faulttest.figures import tell
 from looptest.drawing import draw_folder
 from looptest.program import Up, log_of, running, start_up, succeed, wait_until, write_settings
 from PIL import Image
@@ -134,7 +135,7 @@ def test_two_replicas_share_the_work_and_either_can_go(site: Site) -> None:
     assert second.terminate() == 0
 
     times = Counter(subject for subject, _ in site.records(datasets.STREAM))
-    print(  # noqa: T201
+    tell(
         f"{alone:.1f} pictures/s alone, {together:.1f} together ({together / alone:.2f}x);"
         f" taken over after {max(waits):.1f} s; {len(times)} pictures, {len(times) - PICTURES * 3} lost"
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+from faulttest.figures import tell
 from testservers.rabbitmq import PrivateRabbit
 
 NAMES = ("a", "b", "c", "d")
@@ -94,7 +95,7 @@ async def test_it_recovers_from_a_killed_broker(fresh_rabbitmq: PrivateRabbit) -
             await asyncio.to_thread(fresh_rabbitmq.kill)
             await asyncio.to_thread(fresh_rabbitmq.start)
             took_s = await user.seconds_until_all_flow(30)
-            print(f"connect_robust recovered {took_s:.1f} s after the broker was back")  # noqa: T201 - the figure
+            tell(f"connect_robust recovered {took_s:.1f} s after the broker was back")
     finally:
         await user.end()
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from faulttest.figures import tell
 from s3test.callers import Callers
 from s3test.rig import PART_BYTES, QUICK, Rig, open_rig, small_part_server
 from s3test.trials import DONE, outcome, prepare
@@ -93,7 +94,7 @@ async def _outage(behind: PrivateS3, limits: Limits, how: str, seconds: float, s
                 share = (time.process_time() - cpu_s) / (time.monotonic() - started)
             recovery_s = await callers.seconds_until(20, RECOVERY_S)
         lost = callers.lost()
-    print(f"{how}: recovery {recovery_s:.2f} s, CPU {share:.1%}, {len(callers.acknowledged)} blobs")  # noqa: T201
+    tell(f"{how}: recovery {recovery_s:.2f} s, CPU {share:.1%}, {len(callers.acknowledged)} blobs")
 
     assert lost == []
     assert callers.wrong_reads == []

@@ -31,7 +31,7 @@ def seed_of_run() -> int:
     """Printed by every run that is random, and taken from ``AZAION_FAULTS_SEED`` to repeat one."""
     chosen = os.environ.get("AZAION_FAULTS_SEED")  # noqa: TID251 - how a run is repeated
     seed = int(chosen) if chosen else random.SystemRandom().randrange(2**32)
-    print(f"seed: AZAION_FAULTS_SEED={seed}")  # noqa: T201
+    print(f"seed: AZAION_FAULTS_SEED={seed}")  # noqa: T201 - how this run is repeated
     return seed
 
 
