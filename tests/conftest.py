@@ -10,7 +10,7 @@ import pytest
 from testservers.broker_source import BrokerSource, find_source
 from testservers.fault_proxy import FaultProxy
 from testservers.given import GivenPostgres, GivenRabbit, GivenS3
-from testservers.postgres import PrivatePostgres, find_programs
+from testservers.postgres import PrivatePostgres, find_postgres
 from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
@@ -137,14 +137,14 @@ def postgres() -> Iterator[PrivatePostgres | GivenPostgres]:
         _say("PostgreSQL of AZAION_TEST_POSTGRES")
         yield GivenPostgres(address)
         return
-    with PrivatePostgres(find_programs(_say)) as server:
+    with PrivatePostgres(find_postgres(_say)) as server:
         yield server
 
 
 @pytest.fixture
 def fresh_postgres() -> Iterator[PrivatePostgres]:
     """A PostgreSQL for one test, which may kill it."""
-    with PrivatePostgres(find_programs(_say)) as server:
+    with PrivatePostgres(find_postgres(_say)) as server:
         yield server
 
 

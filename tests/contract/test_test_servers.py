@@ -33,7 +33,7 @@ def test_servers_are_gone_when_they_are_told_to_end(temporary: Path) -> None:
     environment = {
         **os.environ,  # noqa: TID251 - handed on
         "TMPDIR": str(temporary),
-        "PYTHONPATH": "tests",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
         "SERVERS_OF": str(temporary),
     }
     process = subprocess.Popen(

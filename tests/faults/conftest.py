@@ -10,7 +10,7 @@ from faulttest.driver import seed_of_run
 from faulttest.figures import take
 from faulttest.rig import Rig, rig
 from testservers.broker_source import BrokerSource
-from testservers.postgres import find_programs
+from testservers.postgres import find_postgres
 
 
 @pytest.fixture(autouse=True)
@@ -22,5 +22,5 @@ def _figures(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def faults(broker_source: BrokerSource, tmp_path: Path) -> Iterator[Rig]:
-    with rig(broker_source, find_programs(print), tmp_path, seed_of_run()) as made:
+    with rig(broker_source, find_postgres(print), tmp_path, seed_of_run()) as made:
         yield made

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from testservers.broker_source import BrokerSource
 from testservers.fault_proxy import FaultProxy
-from testservers.postgres import PrivatePostgres
+from testservers.postgres import PostgresSource, PrivatePostgres
 from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 
@@ -55,12 +55,12 @@ class Rig:
 
 
 @contextmanager
-def rig(source: BrokerSource, programs: Path, folder: Path, seed: int) -> Iterator[Rig]:
+def rig(source: BrokerSource, database_source: PostgresSource, folder: Path, seed: int) -> Iterator[Rig]:
     """Started servers, a child that is not started yet; all gone afterwards."""
     port = free_port()
     with ExitStack() as stack:
         broker = stack.enter_context(PrivateRabbit(source, advertised_stream_port=port))
-        postgres = stack.enter_context(PrivatePostgres(programs))
+        postgres = stack.enter_context(PrivatePostgres(database_source))
         stream_proxy = stack.enter_context(FaultProxy(broker.ports["stream"], port=port))
         database = postgres.new_database()
         database_proxy = stack.enter_context(FaultProxy(postgres.port))

@@ -9,7 +9,7 @@ import signal
 from contextlib import ExitStack
 
 from testservers.broker_source import find_source
-from testservers.postgres import PrivatePostgres, find_programs
+from testservers.postgres import PrivatePostgres, find_postgres
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
 
@@ -23,7 +23,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         rabbit = stack.enter_context(PrivateRabbit(find_source(_say)))
-        postgres = stack.enter_context(PrivatePostgres(find_programs(_say)))
+        postgres = stack.enter_context(PrivatePostgres(find_postgres(_say)))
         s3 = stack.enter_context(PrivateS3())
         management = f"http://guest:guest@127.0.0.1:{rabbit.ports['management']}"
         variables = {

@@ -9,18 +9,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from testservers.installing import Say, apt_install, may_apt_install, need_image, run
 
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
 BIN = "usr/lib/rabbitmq/bin"
 IMAGE = "rabbitmq:4"
 _ENOUGH = 4
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,6 @@ class BrokerSource:
         return self.root != Path("/")
 
 
-class ServerMissingError(RuntimeError):
-    """No RabbitMQ 4 can be had here; the text says what to do."""
-
-
 def find_source(say: Say) -> BrokerSource:
     """The first that works of: installed, a chroot (made when missing; as root, where there is apt), Docker.
 
@@ -51,8 +46,8 @@ def find_source(say: Say) -> BrokerSource:
         say(f"RabbitMQ {native} of this machine")
         return BrokerSource(Path("/"), native)
     root = _cache() / f"rabbitmq-{SUITE}"
-    if os.geteuid() != 0 or (not root.exists() and shutil.which("apt-get") is None):
-        return _in_docker(say)
+    if os.geteuid() != 0 or not (root.exists() or may_apt_install()):
+        return in_docker(say)
     with _only_one(root):
         if not root.exists():
             _make_chroot(root, say)
@@ -61,22 +56,16 @@ def find_source(say: Say) -> BrokerSource:
     return BrokerSource(root, version)
 
 
-def _in_docker(say: Say) -> BrokerSource:
+def in_docker(say: Say) -> BrokerSource:
     """The official image, under our own user and on the host's network: its files and processes are like ours."""
-    if shutil.which("docker") is None or _fails("docker", "info"):
-        raise ServerMissingError(
-            "tests need RabbitMQ 4: install it, start Docker, run as root on Debian or Ubuntu (a chroot is made then), "
-            "or set AZAION_TEST_RABBITMQ to the address of one"
-        )
-    if _fails("docker", "image", "inspect", IMAGE):
-        say(f"pulling {IMAGE}")
-        _run("docker", "pull", IMAGE)
+    need_image(
+        IMAGE,
+        say,
+        "tests need RabbitMQ 4: install it, start Docker, run as root on Debian or Ubuntu (a chroot is made then), "
+        "or set AZAION_TEST_RABBITMQ to the address of one",
+    )
     say(f"RabbitMQ of the Docker image {IMAGE}")
     return BrokerSource(Path("/"), IMAGE, IMAGE)
-
-
-def _fails(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 def _make_chroot(root: Path, say: Say) -> None:
@@ -88,24 +77,10 @@ def _make_chroot(root: Path, say: Say) -> None:
     half = root.with_name(f"{root.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.parent.mkdir(parents=True, exist_ok=True)
-    _run("debootstrap", "--variant=minbase", "--include=rabbitmq-server", SUITE, str(half), MIRROR)
+    run("debootstrap", "--variant=minbase", "--include=rabbitmq-server", SUITE, str(half), MIRROR)
     (half / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
     half.rename(root)
     say(f"made it in {time.monotonic() - started:.0f} s")
-
-
-def apt_install(*packages: str) -> None:
-    """Install Debian packages; raises ServerMissingError."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}  # noqa: TID251 - handed on
-    _run("apt-get", "update", environment=environment)
-    _run("apt-get", "install", "-y", "--no-install-recommends", *packages, environment=environment)
-
-
-def _run(*command: str, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode != 0:
-        end = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
-        raise ServerMissingError(f"{' '.join(command)} failed:\n{end}")
 
 
 def _version(root: Path) -> str | None:

@@ -10,47 +10,88 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import psycopg
 
-from testservers.broker_source import Say, ServerMissingError, apt_install
+from testservers.installing import Say, apt_install, may_apt_install, need_image
 from testservers.processes import LOOPBACK, answers, end, free_port, start, wait_for_refusal
 
+IMAGE = "postgres:17"
 _FAST = ("fsync=off", "synchronous_commit=on", "full_page_writes=off")
 
 
-def find_programs(say: Say) -> Path:
-    """The folder with ``initdb`` and ``postgres``; installed when missing and allowed.
+@dataclass(frozen=True)
+class PostgresSource:
+    """Where ``initdb`` and ``postgres`` are: in ``programs``, or in ``image``."""
+
+    programs: Path | None
+    image: str | None = None
+
+    @property
+    def user(self) -> str:
+        """Who runs it: ourselves, but never root."""
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        return "postgres" if self.image is None else "nobody"
+
+    def command(self, program: str, *arguments: str, folder: Path) -> list[str]:
+        """``program``, which works in ``folder``; in a container as if it were a process of this machine."""
+        if self.image is not None:
+            owner = pwd.getpwnam(self.user)
+            return [
+                "docker", "run", "--rm", "--network=host", "--pid=host", f"--user={owner.pw_uid}:{owner.pw_gid}",
+                "--volume=/etc/passwd:/etc/passwd:ro", f"--volume={folder}:{folder}", f"--entrypoint={program}",
+                self.image, *arguments,
+            ]  # fmt: skip
+        command = [f"{self.programs}/{program}", *arguments]
+        if os.geteuid() != 0:
+            return command
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--", *command]
+
+
+def find_postgres(say: Say) -> PostgresSource:
+    """The first that works of: installed, installed now (as root, where there is apt), Docker.
 
     Raises:
-        RuntimeError: there is none, with what to do.
+        ServerMissingError: none of them, with what to do.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found and os.geteuid() == 0:
+    if not _installed() and may_apt_install():
         say("installing PostgreSQL (no cluster is made, nothing is started)")
         Path("/etc/postgresql-common").mkdir(exist_ok=True)
         Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n")
         apt_install("postgresql")
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        raise ServerMissingError(
-            "tests need PostgreSQL: install it, or set AZAION_TEST_POSTGRES to the address of one"
-        )
-    say(f"PostgreSQL of {found[-1].parent}")
-    return found[-1].parent
+    if found := _installed():
+        say(f"PostgreSQL of {found[-1]}")
+        return PostgresSource(found[-1])
+    return in_docker(say)
+
+
+def _installed() -> list[Path]:
+    return sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def in_docker(say: Say) -> PostgresSource:
+    """The official image, under our own user."""
+    otherwise = (
+        "tests need PostgreSQL: install it, start Docker, or set AZAION_TEST_POSTGRES to the address of one"
+    )
+    need_image(IMAGE, say, otherwise)
+    say(f"PostgreSQL of the Docker image {IMAGE}")
+    return PostgresSource(None, IMAGE)
 
 
 class PrivatePostgres:
     """Use as a context manager, or ``start`` and ``stop``. After ``kill`` or ``stop`` it can be started again."""
 
-    def __init__(self, programs: Path) -> None:
-        self._programs = programs
+    def __init__(self, source: PostgresSource) -> None:
+        self._source = source
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="azaion-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self._user = source.user
         self._initialise()
 
     def __enter__(self) -> Self:
@@ -80,8 +121,8 @@ class PrivatePostgres:
     def start(self) -> None:
         settings = (*_FAST, f"port={self.port}", f"listen_addresses={LOOPBACK}", "unix_socket_directories=")
         options = [part for setting in settings for part in ("-c", setting)]
-        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *options]
-        self._process = start(self._as_user(command), self.folder / "log")
+        command = self._source.command("postgres", "-D", self._data, *options, folder=self.folder)
+        self._process = start(command, self.folder / "log")
         until = time.monotonic() + 30
         while not self._ready():
             if time.monotonic() > until or self._process.poll() is not None:
@@ -119,11 +160,10 @@ class PrivatePostgres:
     def _initialise(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self.folder, self._user)
-        command = [str(self._programs / "initdb"), "-D", str(self.folder / "data"), "-A", "trust", "-N", "--no-locale",
-                   "-E", "UTF8"]  # fmt: skip
-        subprocess.run(self._as_user(command), check=True, capture_output=True, cwd=self.folder)
+        options = ("-A", "trust", "-N", "--no-locale", "-E", "UTF8", "-U", self._user)
+        command = self._source.command("initdb", "-D", self._data, *options, folder=self.folder)
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
 
-    def _as_user(self, command: list[str]) -> list[str]:
-        if os.geteuid() != 0:
-            return command
-        return ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--clear-groups", "--", *command]
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
