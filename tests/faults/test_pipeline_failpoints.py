@@ -12,8 +12,8 @@ from faulttest.rig import Rig
 
 REACHED_S = 25.0
 _REQUIRED = (
-    "ledger.first.BatchWork.apply.uncommitted",
-    "ledger.first.BatchWork.apply.committed",
+    "ledger.first.BatchWork._apply.uncommitted",
+    "ledger.first.BatchWork._apply.committed",
     "log.append.azaion.images.before",
     "log.append.azaion.images.after",
 )

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,4 +113,5 @@ def _watch(ledger: Ledger, service: str, failpoints: Failpoints) -> None:
 
 
 def _name_of(work: Callable[..., Any]) -> str:
-    return work.__qualname__.replace(".<locals>.<lambda>", "").replace(".<locals>", "")
+    function = work.func if isinstance(work, partial) else work
+    return function.__qualname__.replace(".<locals>.<lambda>", "").replace(".<locals>", "")

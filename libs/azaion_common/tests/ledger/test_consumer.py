@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -44,12 +46,15 @@ class Recorder:
     refuse_in: dict[str, str] = field(default_factory=dict)
     transient_left: int = 0
     dies_at: str | None = None
+    dies_in: str = "apply"
     prepared: list[str] = field(default_factory=list)
     applied: Counter[str] = field(default_factory=Counter)
     """How often ``apply`` was called for each, whether or not it was committed."""
 
     async def prepare(self, delivery: Delivery[str]) -> str:
         self.prepared.append(delivery.content)
+        if self.dies_in == "prepare" and delivery.content.upper() == self.dies_at:
+            raise Died
         if self.transient_left:
             self.transient_left -= 1
             raise TransientError("away", "for a moment")
@@ -58,7 +63,7 @@ class Recorder:
 
     def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
         self.applied[prepared] += 1
-        if prepared == self.dies_at:
+        if self.dies_in == "apply" and prepared == self.dies_at:
             raise Died
         connection.execute(NAMES.insert().values(name=prepared))
         self._fail("apply", delivery.content)
@@ -225,17 +230,16 @@ async def test_preparing_ends_as_a_whole(platform: Platform) -> None:
 
         async def prepare(self, delivery: Delivery[str]) -> str:
             if delivery.content == "a":
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.3)
                 self.finished += 1
             return await super().prepare(delivery)
 
     handler = Slow(refuse_in={"b": "setup in prepare"})
     await put(platform, "a", "b")
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with consuming(platform, handler):
-            await asyncio.sleep(0.03)
+        await live_until_refused(platform, handler, "prepare")
     assert caught.group_contains(SetupError)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
 
     assert handler.finished == 0
 
@@ -305,25 +309,66 @@ async def live_until_refused(platform: Platform, handler: Recorder, step: str) -
             await asyncio.sleep(0.01)
 
 
-async def live_until_death(platform: Platform) -> None:
-    handler = Recorder(dies_at="DEADLY")
-    async with consuming(platform, handler), asyncio.timeout(10):
-        while not handler.applied["DEADLY"]:
+async def live_until_death(platform: Platform, dies_in: str) -> None:
+    handler = Recorder(dies_at="DEADLY", dies_in=dies_in)
+    async with consuming(platform, handler, batch=2), asyncio.timeout(10):
+        while not (handler.applied["DEADLY"] or (dies_in == "prepare" and "deadly" in handler.prepared)):
             await asyncio.sleep(0.01)
 
 
-async def test_a_record_that_kills_the_process_is_put_aside_in_the_end(platform: Platform) -> None:
+@pytest.mark.parametrize("dies_in", ["prepare", "apply"])
+async def test_a_record_that_kills_the_process_is_put_aside_in_the_end(
+    platform: Platform, dies_in: str
+) -> None:
     """The record at which the process keeps dying is quarantined; what stands around it is applied once."""
-    await put(platform, "a", "deadly", "c")
-    for _ in range(consumer_module.MAX_DEATHS + 1):
+    await put(platform, "a", "b", "c", "deadly", "e", "f")
+    for lives in count(1):
+        assert lives <= consumer_module.MAX_DEATHS + 4  # those before it, one by one
         with pytest.raises(BaseExceptionGroup) as caught:
-            await live_until_death(platform)
+            await live_until_death(platform, dies_in)
         assert caught.group_contains(Died)
-    async with consuming(platform, Recorder(dies_at="DEADLY")) as ledger:
+        async with platform.open_ledger("service", TABLES) as ledger:
+            at = await ledger.transact(lambda connection: inbox.progress(connection, "in"))
+        assert at.deaths >= 1
+        if at.deaths >= consumer_module.MAX_DEATHS:
+            break
+    async with consuming(platform, Recorder(dies_at="DEADLY", dies_in=dies_in)) as ledger:
         books = await settled(platform, ledger)
 
-        assert await names(ledger) == ["A", "C"]
+        assert await names(ledger) == ["A", "B", "C", "E", "F"]
     assert (books.quarantined, books.balanced) == (1, True)
+
+
+async def test_the_next_batch_is_prepared_while_one_is_applied(platform: Platform) -> None:
+    """Handlers that are slow to prepare are not held up by the database."""
+    handler = Overlapping()
+    await put(platform, "first", "a", "b")
+    async with consuming(platform, handler, batch=1) as ledger:
+        await settled(platform, ledger)
+
+        assert await names(ledger) == ["FIRST", "A", "B"]
+    assert handler.overlapped
+
+
+class Overlapping(Recorder):
+    """Applies ``a`` only when ``b`` is being prepared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = threading.Event()
+        self.overlapped = False
+
+    async def prepare(self, delivery: Delivery[str]) -> str:
+        if delivery.content == "b":
+            self._next.set()
+        else:
+            await asyncio.sleep(0.1)  # until all have come
+        return await super().prepare(delivery)
+
+    def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
+        if prepared == "A":
+            self.overlapped = self._next.wait(5)
+        return super().apply(connection, delivery, prepared)
 
 
 async def test_the_same_event_twice_is_applied_once(platform: Platform) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
@@ -102,8 +103,12 @@ class BatchWork(Generic[Content, Prepared]):
                 task.cancel()
             await asyncio.gather(*preparing, return_exceptions=True)
 
-    async def apply(self, steps: list[Step[Content, Prepared]], expected: int) -> list[Outcome]:
+    async def apply(
+        self, steps: list[Step[Content, Prepared]], expected: int, *, goes_on: bool
+    ) -> list[Outcome]:
         """One transaction for the batch. Where a record is refused in it, all such are found and the batch applied again.
+
+        ``goes_on``: what follows the batch is being handled already, so its mark takes the place of this one.
 
         Raises:
             SequenceGapError: events are missing before one of the records.
@@ -113,9 +118,15 @@ class BatchWork(Generic[Content, Prepared]):
         while True:
             try:
                 raw = {step.record.offset: await self._keep_raw(step.record) for step in steps if step.error}
-                return await self._ledger.transact(
-                    lambda connection: self._apply(connection, steps, raw, expected, looks_through)  # noqa: B023 - awaited here
+                work = partial(
+                    self._apply,
+                    steps=steps,
+                    raw=raw,
+                    expected=expected,
+                    looks_through=looks_through,
+                    goes_on=goes_on,
                 )
+                return await self._ledger.transact(work)
             except _Refused as refused:
                 looks_through = True
                 for index, refusal in refused.errors.items():
@@ -195,10 +206,12 @@ class BatchWork(Generic[Content, Prepared]):
     def _apply(
         self,
         connection: Connection,
+        *,
         steps: list[Step[Content, Prepared]],
         raw: dict[int, MessageDeadLettered],
         expected: int,
-        looks_through: bool,  # noqa: FBT001 - private
+        looks_through: bool,
+        goes_on: bool,
     ) -> list[Outcome]:
         unnumbered = [step.record for step in steps if not (step.is_numbered or step.is_passed_over)]
         last = steps[-1].record
@@ -217,7 +230,10 @@ class BatchWork(Generic[Content, Prepared]):
         open_.sequences.flush()
         sha256 = hashlib.sha256(last.body).digest()
         inbox.advance(connection, Passage(last.stream, expected, last.offset + 1, sha256), outcomes)
-        inbox.clear_in_flight(connection, last.stream)
+        if goes_on:
+            inbox.mark_in_flight(connection, last.stream, last.offset + 1, 1)
+        else:
+            inbox.clear_in_flight(connection, last.stream)
         return outcomes
 
     def _apply_step(

@@ -1,5 +1,7 @@
 """The loop that every service runs over a stream: read, prepare, apply once, move on.
 
+While a batch is applied, the next one is prepared, where it has come by then.
+
 A record at which the process keeps dying is quarantined, after it was tried alone. A log that turns out not to be
 the one that was read before (a broker lost its last messages in a power cut) is read again from its beginning: what
 was handled before is known by its identity. Where records are missing for good, reading stops and says so.
@@ -10,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Generic, TypeVar
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -22,6 +25,7 @@ from azaion_common.ledger.inbox import CursorMoved, Outcome, SequenceGapError
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.reporting import ProgressReporter
 from azaion_common.ledger.second_chances import SecondChances
+from azaion_common.runtime.lookahead import with_following
 from azaion_common.runtime.stopping import items_until_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog, Record
@@ -114,19 +118,33 @@ class Consumer(Generic[Content, Prepared]):
         if at.deaths and await self._retry_alone(offset, at.deaths):
             return
         records = self._streams.follow(self._stream, offset, max_batch=self._batch, after=after)
-        async for batch in items_until_stopped(stopping, records):
-            await self._handle(batch, offset, deaths=0)
-            offset = batch[-1].offset + 1
+        ahead: asyncio.Task[list[Step[Content, Prepared]]] | None = None
+        async with aclosing(with_following(items_until_stopped(stopping, records))) as batches:
+            try:
+                async for batch, following in batches:
+                    started = time.monotonic()
+                    steps = await (ahead or self._begin(batch, offset, deaths=0))
+                    ahead = asyncio.create_task(self._work.prepare(following)) if following else None
+                    await self._finish(steps, offset, started, goes_on=following is not None)
+                    offset = batch[-1].offset + 1
+                    if stopping.is_set():
+                        return
+            finally:
+                await _end(ahead)
 
     async def _retry_alone(self, offset: int, deaths: int) -> bool:
         """After a death in mid-batch: the first record by itself, and away with it if it is the one that kills."""
         for record in await self._streams.read(self._stream, offset, limit=1):
-            await self._handle([record], offset, deaths=deaths)
+            started = time.monotonic()
+            steps = await self._begin([record], offset, deaths=deaths)
+            await self._finish(steps, offset, started, goes_on=False)
             return True
         return False
 
-    async def _handle(self, batch: Sequence[Record], expected: int, *, deaths: int) -> None:
-        started = time.monotonic()
+    async def _begin(
+        self, batch: Sequence[Record], expected: int, *, deaths: int
+    ) -> list[Step[Content, Prepared]]:
+        """Prepare a batch under a mark that stays if the process dies."""
         await self._ledger.transact(
             lambda connection: inbox.mark_in_flight(connection, self._stream, expected, deaths + 1)
         )
@@ -134,11 +152,15 @@ class Consumer(Generic[Content, Prepared]):
             error = PermanentError(
                 "crashes_service", f"the process died {deaths} times while handling this message"
             )
-            steps: list[Step[Content, Prepared]] = [Step(batch[0], error=error)]
-        else:
-            steps = await self._work.prepare(batch)
-        outcomes = await self._work.apply(steps, expected)
-        self._reporter.moved(batch[-1].offset + 1)
+            return [Step(batch[0], error=error)]
+        return await self._work.prepare(batch)
+
+    async def _finish(
+        self, steps: list[Step[Content, Prepared]], expected: int, started: float, *, goes_on: bool
+    ) -> None:
+        """Apply a batch and tell of it; ``goes_on`` when the next one is being prepared already."""
+        outcomes = await self._work.apply(steps, expected, goes_on=goes_on)
+        self._reporter.moved(steps[-1].record.offset + 1)
         metrics.HANDLER_SECONDS.labels(self._ledger.service, self._stream).observe(time.monotonic() - started)
         for step, outcome in zip(steps, outcomes, strict=True):
             self._tell(step, outcome)
@@ -179,3 +201,9 @@ class Consumer(Generic[Content, Prepared]):
             _log.warning(f"message.{outcome}", **facts, reason=step.error.code, error=step.error.message)
         else:
             _log.debug(f"message.{outcome}", **facts)
+
+
+async def _end(task: asyncio.Task[Any] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
