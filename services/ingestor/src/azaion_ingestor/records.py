@@ -16,6 +16,7 @@ from azaion_common.events import BlobRef, Box
 from azaion_ingestor.pictures import Content, Origin, Picture, State
 from azaion_ingestor.tables import PICTURES, REFUSED, VIEWS_DUE
 
+_BY_NAME = sa.select(PICTURES).where(PICTURES.c.name == sa.bindparam("picture"))
 _BOXES: TypeAdapter[tuple[Box, ...]] = TypeAdapter(tuple[Box, ...])
 
 
@@ -30,7 +31,7 @@ class Due:
 
 def load(connection: Connection, name: str) -> Picture | None:
     """The picture called ``name``."""
-    row = connection.execute(sa.select(PICTURES).where(PICTURES.c.name == name)).one_or_none()
+    row = connection.execute(_BY_NAME, {"picture": name}).one_or_none()
     return None if row is None else _picture(row)
 
 
@@ -43,7 +44,7 @@ def load_all(connection: Connection, names: Iterable[str]) -> dict[str, Picture]
 def store(connection: Connection, before: Picture | None, after: Picture) -> None:
     """Write ``after`` in place of ``before``, and note which folders that concerns."""
     if before is None:
-        connection.execute(PICTURES.insert().values(_values(after)))
+        connection.execute(PICTURES.insert(), _values(after))
     else:
         connection.execute(PICTURES.update().where(PICTURES.c.name == after.name).values(_values(after)))
     views = {after.state: None} | ({before.state: None} if before else {})

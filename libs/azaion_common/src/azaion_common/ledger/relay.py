@@ -25,8 +25,8 @@ from azaion_common.ledger.inbox import producer_name
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.streams import EventLog, Message
 
-WINDOW = 500
-"""Rows that are sent and marked together; events of usual size then fill half a frame."""
+WINDOW = 1000
+"""Rows that are sent and marked together: about one frame of events of usual size."""
 CHECK_S = 30.0
 """How often the log is asked, unprompted, whether it still has what was sent, and who has read it."""
 _BACKOFF_CAP_S = 5.0

@@ -26,7 +26,8 @@ from azaion_common.streams.rabbitmq.errors import typed_errors
 from azaion_common.streams.rabbitmq.link import FRAME_MAX, Link
 
 WINDOW_MESSAGES = 1000
-WINDOW_BYTES = 1 << 20
+WINDOW_BYTES = 256 << 10
+"""Small enough that the next window is encoded while the broker stores one."""
 CONFIRM_S = 5.0
 DEADLINE_S = 20.0
 _OVERHEAD = 64
@@ -37,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 class _Numbered(NamedTuple):
     number: int
-    body: bytes
+    message: Message
 
 
 class Writer:
@@ -87,33 +88,40 @@ class Writer:
             await self._discard()
 
     def _numbered(self, messages: Sequence[Message]) -> list[_Numbered]:
-        """Encoded, with the producer's numbers, or with our own count when there is no producer to speak of."""
+        """With the producer's numbers, or with our own count when there is no producer to speak of."""
         if self._producer is None:
-            return [_Numbered(number, codec.encode(each)) for number, each in enumerate(messages, 1)]
+            return [_Numbered(number, each) for number, each in enumerate(messages, 1)]
         numbers = [message.seq or 0 for message in messages]
         if 0 in numbers or sorted(set(numbers)) != numbers:
             raise PermanentError(
                 "sequence_disordered", f"{self._producer} must number its messages upwards from 1"
             )
-        return [_Numbered(number, codec.encode(each)) for number, each in zip(numbers, messages, strict=True)]
+        return [_Numbered(number, each) for number, each in zip(numbers, messages, strict=True)]
 
     async def _send(self, numbered: Sequence[_Numbered]) -> None:
         link = await self._sound_link()
         base = self._stored if self._producer is None else 0
         fresh = [
-            _Numbered(base + each.number, each.body) for each in numbered if base + each.number > self._stored
+            _Numbered(base + each.number, each.message)
+            for each in numbered
+            if base + each.number > self._stored
         ]
-        limit = link.frame_max or FRAME_MAX  # 0: the broker has none
-        for window in _windows(fresh, limit):
-            await self._publish(link, window)
-            self._stored = window[-1].number
+        windows = _windows(fresh, link.frame_max or FRAME_MAX)  # 0: the broker has no limit
+        window = next(windows, None)
+        while window is not None:
+            answer = await self._publish(link, window)
+            following = next(windows, None)
+            await self._confirmed(link, answer)
+            self._stored, window = window[-1].publishing_id, following
 
-    async def _publish(self, link: Link, window: Sequence[_Numbered]) -> None:
-        """Send one frame and wait until the broker has confirmed all of it."""
-        self._waiting = {each.number for each in window}
+    async def _publish(self, link: Link, window: list[schema.Message]) -> asyncio.Future[None]:
+        """Send one frame; what is returned is done when the broker has confirmed all of it."""
+        self._waiting = {each.publishing_id for each in window}
         self._answer = answer = asyncio.get_running_loop().create_future()
-        outgoing = [schema.Message(each.number, None, each.body) for each in window]
-        await link.send_publish_frame(schema.Publish(publisher_id=_PUBLISHER, messages=outgoing))
+        await link.send_publish_frame(schema.Publish(publisher_id=_PUBLISHER, messages=window))
+        return answer
+
+    async def _confirmed(self, link: Link, answer: asyncio.Future[None]) -> None:
         either: set[asyncio.Future[Any]] = {answer, link.lost}
         await asyncio.wait(either, timeout=CONFIRM_S, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
@@ -172,27 +180,28 @@ class Writer:
         )
 
 
-def _windows(numbered: Sequence[_Numbered], frame_max: int) -> Iterator[list[_Numbered]]:
-    """Runs of messages, each for one frame of at most what was agreed with the broker.
+def _windows(numbered: Sequence[_Numbered], frame_max: int) -> Iterator[list[schema.Message]]:
+    """Runs of encoded messages, each for one frame of at most what was agreed with the broker.
 
     Raises:
         PermanentError: ``message_too_large``.
     """
     room = min(WINDOW_BYTES, frame_max) - _OVERHEAD
-    window: list[_Numbered] = []
+    window: list[schema.Message] = []
     size = 0
-    for each in numbered:
-        taken = len(each.body) + _OVERHEAD
+    for number, message in numbered:
+        body = codec.encode(message)
+        taken = len(body) + _OVERHEAD
         if taken + _OVERHEAD > frame_max:
             raise PermanentError(
                 "message_too_large",
-                f"a message of {len(each.body)} bytes, and the broker takes frames of {frame_max}",
+                f"a message of {len(body)} bytes, and the broker takes frames of {frame_max}",
                 hint="set stream.frame_max in rabbitmq.conf",
             )
         if window and (size + taken > room or len(window) >= WINDOW_MESSAGES):
             yield window
             window, size = [], 0
-        window.append(each)
+        window.append(schema.Message(number, None, body))
         size += taken
     if window:
         yield window
