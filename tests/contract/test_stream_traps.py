@@ -202,6 +202,24 @@ async def test_frames_stay_below_the_limit_of_the_broker(
     assert [len(each.body) for each in await log.read("s")] == [100_000] * 10 + [5]
 
 
+async def test_a_cancellation_that_comes_with_an_answer_counts(
+    log: RabbitEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is cancelled at the instant of an answer ends (client, on Python 3.11: goes on as if nothing had been said)."""
+    await log.append("s", numbered(1, 1), producer="p")
+    take = Link._take
+
+    def take_and_cancel(link: Link, raw: bytes) -> None:
+        take(link, raw)
+        asking.cancel()
+
+    asking = asyncio.create_task(log._cluster.last_seq("s", "p"))
+    monkeypatch.setattr(Link, "_take", take_and_cancel)
+    await asyncio.wait({asking})
+
+    assert asking.cancelled()
+
+
 async def test_a_reader_at_the_end_stays_there(proxied: RabbitEventLog, stream_proxy: FaultProxy) -> None:
     """A cut before the first message repeats nothing old (client: begins at offset 0)."""
     await proxied.append("s", numbered(1, 50), producer="p")

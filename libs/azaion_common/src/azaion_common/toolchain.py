@@ -135,7 +135,8 @@ async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), TERMINATE_S)
+        async with asyncio.timeout(TERMINATE_S):
+            await process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()

@@ -52,7 +52,8 @@ class SqliteJobQueue:
                 return job
             try:
                 # Leases and delays run out silently, so look again now and then as well.
-                await asyncio.wait_for(self._database.doorbell.wait(seen), RECHECK_S)
+                async with asyncio.timeout(RECHECK_S):
+                    await self._database.doorbell.wait(seen)
             except TimeoutError:
                 continue
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -16,15 +16,11 @@ async def unless_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, Item
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        return None
     finally:
         stop.cancel()
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        task.cancel()
+        await asyncio.wait({task})
+    return None if task.cancelled() else task.result()
 
 
 async def items_until_stopped(stopping: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:

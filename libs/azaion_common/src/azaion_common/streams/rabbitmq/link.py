@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from rstream import schema
 from rstream.client import Client
@@ -26,6 +26,7 @@ from azaion_common.streams.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.streams.rabbitmq.frames import StreamStats
 from azaion_common.streams.rabbitmq.location import StreamsLocation
 
+Frame = TypeVar("Frame", bound=schema.Frame)
 HEARTBEAT_S = 4
 SILENT_HEARTBEATS = 3
 """Nothing for 12 s: the connection is taken for lost."""
@@ -107,6 +108,15 @@ class Link(Client):
     def handle(self, kind: type[schema.Frame], receiver: Callable[[Any], None]) -> None:
         """Frames of ``kind`` go to ``receiver``, which must be quick; if it fails, the link is lost."""
         self._receivers[kind] = receiver
+
+    def wait_frame(
+        self, frame_cls: type[Frame], corr_id: int | None = None, timeout: int | None = None
+    ) -> Awaitable[Frame]:
+        """As ``rstream``'s, without its ``asyncio.wait_for``: in Python 3.11 that swallows a cancellation that comes
+        together with the answer. Whoever asks has a deadline of their own.
+        """
+        super().wait_frame(frame_cls, corr_id, timeout)
+        return cast("asyncio.Future[Frame]", self._waiters[frame_cls.key, corr_id])
 
     async def ask(self, request: Callable[[], Any], doing: str) -> Any:
         """The answer to one of ``rstream``'s requests, within ``REQUEST_S``; raises typed errors."""
