@@ -128,12 +128,15 @@ def test_two_replicas_share_the_work_and_either_can_go(site: Site) -> None:
     site.take_in()
     first, second = start(site.first, site.second)
     wait_until(lambda: site.augmented() > 2 * PICTURES + PICTURES // 4, "a quarter of the third", 300)
-    first.kill()
     killed = time.time()
+    first.kill()
     wait_until(lambda: site.augmented() >= 3 * PICTURES, "third portion", 300)
     waits = [at - killed for at in taken_at(site.second) if at > killed]
     assert second.terminate() == 0
 
+    assert not [
+        line for home in (site.first, site.second) for line in log_of(home) if "never retrieved" in line
+    ]
     times = Counter(subject for subject, _ in site.records(datasets.STREAM))
     tell(
         f"{alone:.1f} pictures/s alone, {together:.1f} together ({together / alone:.2f}x);"

@@ -32,10 +32,13 @@ async def turns(cluster: Cluster, stream: str, part: str, group: str) -> AsyncIt
         try:
             async with cluster.to_replica(part, f"member of {group}") as link:
                 member = await _Member.join(link, stream, part, group)
-                while True:
-                    backoff.reset()
-                    yield await member.turn()
-                    await member.give_back()
+                try:
+                    while True:
+                        backoff.reset()
+                        yield await member.turn()
+                        await member.give_back()
+                finally:
+                    await member.leave()
         except TransientError as error:
             cluster.forget(part)
             _log.warning("stream.member_waiting", stream=part, code=error.code, error=error.message)
@@ -79,6 +82,12 @@ class _Member:
         """Tell the broker that nothing is done with the part any more; raises as ``turn``."""
         if self._next is not None:
             await self._answer(await self._next)
+
+    async def leave(self) -> None:
+        """Wait for nothing any more."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
 
     async def _news(self) -> schema.ConsumerUpdateResponse:
         update = asyncio.ensure_future(self._updates.get())
