@@ -21,7 +21,7 @@ from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
 from azaion_common.storage.s3 import S3BlobStore, S3Location
 from azaion_common.streams import EventLog
-from azaion_common.streams.rabbitmq import RabbitEventLog
+from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
 from azaion_common.streams.sqlite import SqliteEventLog
 from azaion_common.testing.transports import OpenLog, OpenQueue
 
@@ -64,6 +64,12 @@ def ledger_url(transport: str, tmp_path: Path, request: pytest.FixtureRequest) -
         return sqlite_url(tmp_path / "ledger.sqlite")
     address: str = request.getfixturevalue("postgres").new_database()
     return address
+
+
+@pytest.fixture
+def location(rabbitmq: PrivateRabbit | GivenRabbit, vhost: str) -> StreamsLocation:
+    """An empty virtual host for streams."""
+    return stream_location(rabbitmq, vhost)
 
 
 @pytest.fixture

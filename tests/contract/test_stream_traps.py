@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import structlog
@@ -20,13 +19,12 @@ from rstream import (
     Consumer,
     ConsumerOffsetSpecification,
     OffsetType,
-    Producer,
     amqp_decoder,
     schema,
 )
 from testservers.fault_proxy import FaultProxy
 from testservers.given import GivenRabbit
-from testservers.locations import stream_location
+from testservers.locations import client_options, plain_producer, stream_location
 from testservers.rabbitmq import PrivateRabbit
 
 from azaion_common.errors import PermanentError, TransientError
@@ -37,11 +35,6 @@ from azaion_common.streams.rabbitmq.topology import Retention
 
 NOTICED_S = 15.0
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-def location(rabbitmq: PrivateRabbit | GivenRabbit, vhost: str) -> StreamsLocation:
-    return stream_location(rabbitmq, vhost)
 
 
 @pytest.fixture
@@ -281,7 +274,7 @@ async def test_other_tools_read_what_we_write(log: RabbitEventLog, location: Str
     """Our messages are AMQP 1.0 with application properties."""
     await log.append("s", [Message(b"\x00body", {"AnnotationStatus": 10, "who": "a"})])
     found: list[AMQPMessage] = []
-    consumer = Consumer(**_plain(location))
+    consumer = Consumer(**client_options(location))
     await consumer.start()
 
     async def keep(message: AMQPMessage, _context: object) -> None:
@@ -392,27 +385,6 @@ async def test_a_full_disk_of_the_broker_is_waited_out(fresh_rabbitmq: PrivateRa
         assert numbers(await log.read("s", limit=1000)) == list(range(1, 41))
         assert time.monotonic() - recovered < 30
     assert {line["code"] for line in said if line["event"] == "stream.publish_in_doubt"} == {"broker_blocked"}
-
-
-@asynccontextmanager
-async def plain_producer(location: StreamsLocation) -> AsyncIterator[Producer]:
-    """Somebody else's, of the client library alone."""
-    producer = Producer(**_plain(location))
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.close()
-
-
-def _plain(location: StreamsLocation) -> dict[str, Any]:
-    return {
-        "host": location.host,
-        "port": location.port,
-        "username": location.username,
-        "password": location.password,
-        "vhost": location.vhost,
-    }
 
 
 def test_a_location_hides_its_password(location: StreamsLocation) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from rstream import AMQPMessage, Producer
+from rstream import AMQPMessage
 from testservers.given import GivenRabbit
-from testservers.locations import stream_location
+from testservers.locations import plain_producer
 from testservers.rabbitmq import PrivateRabbit
 
 from azaion_common.errors import SetupError
@@ -23,30 +21,9 @@ LIMITS = {"max-length-bytes": "1000000000", "stream-max-segment-size-bytes": "50
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture
-def location(rabbitmq: PrivateRabbit | GivenRabbit, vhost: str) -> StreamsLocation:
-    return stream_location(rabbitmq, vhost)
-
-
-@asynccontextmanager
-async def their_client(location: StreamsLocation) -> AsyncIterator[Producer]:
-    client = Producer(
-        host=location.host,
-        port=location.port,
-        username=location.username,
-        password=location.password,
-        vhost=location.vhost,
-    )
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def test_a_stream_with_other_limits_is_used_as_it_is(location: StreamsLocation) -> None:
     """Limits are of who makes a stream: ours differ, and we read and write it all the same."""
-    async with their_client(location) as client:
+    async with plain_producer(location) as client:
         await client.create_stream("theirs", arguments=LIMITS)
         await client.send_wait("theirs", AMQPMessage(body=b"from them"))
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
+
+from rstream import Producer
 
 from azaion_common.storage.s3 import S3Location
 from azaion_common.streams.rabbitmq import StreamsLocation
@@ -13,6 +18,28 @@ from testservers.s3 import PrivateS3
 
 def stream_location(broker: PrivateRabbit | GivenRabbit, vhost: str) -> StreamsLocation:
     return replace(StreamsLocation.parse(broker.stream_url), vhost=vhost)
+
+
+def client_options(location: StreamsLocation) -> dict[str, Any]:
+    """As ``rstream``'s own clients take an address."""
+    return {
+        "host": location.host,
+        "port": location.port,
+        "username": location.username,
+        "password": location.password,
+        "vhost": location.vhost,
+    }
+
+
+@asynccontextmanager
+async def plain_producer(location: StreamsLocation) -> AsyncIterator[Producer]:
+    """Somebody else's, of the client library alone."""
+    producer = Producer(**client_options(location))
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.close()
 
 
 def amqp_url(broker: PrivateRabbit | GivenRabbit, vhost: str) -> str:

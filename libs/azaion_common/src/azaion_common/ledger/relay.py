@@ -26,7 +26,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.streams import EventLog, Message
 
 WINDOW = 1000
-"""Rows that are sent and marked together: about one frame of events of usual size."""
+"""Rows that are sent and marked together."""
 CHECK_S = 30.0
 """How often the log is asked, unprompted, whether it still has what was sent, and who has read it."""
 _BACKOFF_CAP_S = 5.0

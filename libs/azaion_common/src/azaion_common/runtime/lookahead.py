@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ async def with_following(items: AsyncIterator[Item]) -> AsyncGenerator[tuple[Ite
     """Each item, and the one after it where that has come by now; nothing is waited for but the item itself.
 
     An error of ``items`` is raised behind the items that came before it. Use ``contextlib.aclosing`` where iteration may
-    end early.
+    end early: it closes ``items`` too.
     """
     queue: asyncio.Queue[Item | _End] = asyncio.Queue(1)
     fetching = asyncio.create_task(_fetch(items, queue))
@@ -39,8 +40,9 @@ async def with_following(items: AsyncIterator[Item]) -> AsyncGenerator[tuple[Ite
 
 async def _fetch(items: AsyncIterator[Item], queue: asyncio.Queue[Item | _End]) -> None:
     try:
-        async for item in items:
-            await queue.put(item)
+        async with aclosing(items) as source:  # type: ignore[type-var]
+            async for item in source:
+                await queue.put(item)
     except Exception as error:  # noqa: BLE001 - raised where the items are taken
         await queue.put(_End(error))
     else:

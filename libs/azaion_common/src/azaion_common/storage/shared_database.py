@@ -114,9 +114,8 @@ def _typed(error: sqlite3.Error, path: Path) -> AzaionError:
         return TransientError(
             "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
         )
-    if isinstance(
-        error, (sqlite3.OperationalError, sqlite3.InterfaceError)
-    ):  # the latter was seen once, at a stop
+    # An InterfaceError was seen once, at a stop.
+    if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
         return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
     return SetupError("database_corrupt", f"{path} is not a sound database: {error}")
 
