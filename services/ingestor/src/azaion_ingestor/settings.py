@@ -22,5 +22,5 @@ class IngestorSettings(ServiceSettings):
     """Pictures with more pixels are quarantined before any of them is decoded."""
     batch: int = Field(default=100, ge=1, le=1000)
     """Messages that are applied in one transaction."""
-    prepare_concurrency: int = Field(default=4, ge=1, le=64)
+    prepare_concurrency: int = Field(default=16, ge=1, le=64)
     """Pictures that are checked and stored at the same time."""

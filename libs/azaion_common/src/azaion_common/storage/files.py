@@ -8,13 +8,14 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from azaion_common.errors import PermanentError
 from azaion_common.events.references import BlobRef
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.storage.durable import Sync, make_folder, new_folders, storage_errors, syncing
+from azaion_common.storage.group_commit import GroupCommit
 
 CHUNK_BYTES = 1 << 20
 STALE_TEMPORARY_S = 24 * 3600.0
@@ -26,6 +27,7 @@ class FileBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._temporary = root / "tmp"
+        self._arriving = GroupCommit(self._put_group)
 
     @classmethod
     def open(cls, root: Path) -> FileBlobStore:
@@ -42,36 +44,45 @@ class FileBlobStore:
         return self._root / sha256[:2] / sha256[2:4] / sha256
 
     async def put(self, data: bytes, media_type: str) -> BlobRef:
-        return await asyncio.to_thread(self._put, data, media_type)
+        return await self._arriving.put((data, media_type))
 
-    def _put(self, data: bytes, media_type: str) -> BlobRef:
-        sha256 = hashlib.sha256(data).hexdigest()
-        reference = BlobRef(sha256=sha256, size_bytes=len(data), media_type=media_type)
-        if self._present(reference):
-            return reference
-        temporary = self._temporary / uuid4().hex
-        with storage_errors(temporary):
+    def _put_group(self, group: Sequence[tuple[bytes, str]]) -> list[BlobRef]:
+        references = [_reference(data, media_type) for data, media_type in group]
+        new = {
+            reference.sha256: data
+            for reference, (data, _) in zip(references, group, strict=True)
+            if not self._present(reference)
+        }
+        if new:
+            self._store(new)
+        return references
+
+    def _store(self, new: Mapping[str, bytes]) -> None:
+        """The bytes are durable before their names are."""
+        staged = {sha256: self._temporary / uuid4().hex for sha256 in new}
+        with storage_errors(self._temporary), syncing(self._root) as sync:
             try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._admit(temporary, sha256)
+                for sha256, temporary in staged.items():
+                    with temporary.open("xb") as file:
+                        file.write(new[sha256])
+                sync(staged.values())
+                self._admit(staged, sync)
             finally:
-                temporary.unlink(missing_ok=True)
-        return reference
+                for temporary in staged.values():
+                    temporary.unlink(missing_ok=True)
 
     async def put_file(self, path: Path, media_type: str) -> BlobRef:
         return await asyncio.to_thread(self._put_file, path, media_type)
 
     def _put_file(self, path: Path, media_type: str) -> BlobRef:
         temporary = self._temporary / uuid4().hex
-        with storage_errors(temporary):
+        with storage_errors(temporary), syncing(self._root) as sync:
             try:
                 sha256, size_bytes = _copy_hashed(path, temporary)
                 reference = BlobRef(sha256=sha256, size_bytes=size_bytes, media_type=media_type)
                 if not self._present(reference):
-                    self._admit(temporary, sha256)
+                    sync([temporary])
+                    self._admit({sha256: temporary}, sync)
             finally:
                 temporary.unlink(missing_ok=True)
         return reference
@@ -80,13 +91,15 @@ class FileBlobStore:
         path = self.path(reference.sha256)
         return path.exists() and path.stat().st_size == reference.size_bytes
 
-    def _admit(self, temporary: Path, sha256: str) -> None:
-        """Give a synced temporary file its final name."""
-        final = self.path(sha256)
-        make_folder(final.parent)
-        temporary.chmod(0o444)
-        temporary.replace(final)
-        fsync_folder(final.parent)
+    def _admit(self, staged: Mapping[str, Path], sync: Sync) -> None:
+        """Give durable temporary files their final names, durably."""
+        changed: set[Path] = set()
+        for sha256, temporary in staged.items():
+            final = self.path(sha256)
+            changed |= new_folders(final.parent) | {final.parent}
+            temporary.chmod(0o444)
+            temporary.replace(final)
+        sync(changed)
 
     async def get(self, sha256: str) -> bytes:
         data = await asyncio.to_thread(self._read_whole, sha256)
@@ -144,14 +157,16 @@ class FileBlobStore:
             )
 
 
+def _reference(data: bytes, media_type: str) -> BlobRef:
+    return BlobRef(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), media_type=media_type)
+
+
 def _copy_hashed(source: Path, destination: Path) -> tuple[str, int]:
     digest, size_bytes = hashlib.sha256(), 0
     with source.open("rb") as reader, destination.open("xb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
             digest.update(chunk)
             size_bytes += writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
     return digest.hexdigest(), size_bytes
 
 
