@@ -20,6 +20,11 @@ demo: $(CORE) $(TRAINING) ## Install, then run the whole loop: pictures in, boxe
 up: $(CORE) $(TRAINING) ## Install, then run every service in one process until Ctrl-C
 	$(BIN)/azaion up
 
+##@ On a server
+.PHONY: secrets
+secrets: ## Make what `docker compose up` needs to be told by nobody: passwords and keys, once, in deploy/secrets
+	$(PYTHON) deploy/make_secrets.py
+
 ##@ Develop
 .PHONY: setup check format lint types contracts unit test test-faults bench schemas lock clean help
 setup: $(DEV) $(TRAINING) ## Make both environments: the core and the ultralytics toolchain

@@ -2,6 +2,7 @@
 # Makes this toolchain's environment in .venv beside this file; running it again only adds what is missing.
 #   ./install.sh             train, validate, predict, export to ONNX and TorchScript
 #   ./install.sh openvino    the same, and export to OpenVINO
+#   ./install.sh image       without what only its tests need
 # PYTHON chooses the interpreter (3.11 or 3.12). Plain pip, because uv and poetry ignore pip's find-links and would
 # fetch the CUDA build of torch where a CPU wheel is at hand.
 set -eu
@@ -11,7 +12,8 @@ cd "$(dirname "$0")"
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
 pip -r requirements-torch.txt
-pip -r requirements.txt -r requirements-test.txt
+pip -r requirements.txt
+if [ "${1:-}" != image ]; then pip -r requirements-test.txt; fi
 if [ "${1:-}" = openvino ]; then pip -r requirements-openvino.txt; fi
 pip --no-deps -r requirements-no-deps.txt
 pip --no-deps --editable .

@@ -99,3 +99,26 @@ def test_the_platform_listens_on_the_loopback_by_default(tmp_path: Path) -> None
 
     assert settings.metrics_host == "127.0.0.1"
     assert settings.api_url.startswith("http://127.0.0.1:")
+
+
+def test_a_variable_may_name_a_file_that_holds_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Secrets come as files: they beat azaion.yaml, and a plain variable beats them."""
+    (tmp_path / "flour").write_text("oat\n")
+    monkeypatch.setenv("AZAION_BAKERY__FLOUR_FILE", str(tmp_path / "flour"))
+
+    assert load(tmp_path, "bakery: {flour: wheat}").flour == "oat"
+
+    monkeypatch.setenv("AZAION_BAKERY__FLOUR", "spelt")
+    assert load(tmp_path).flour == "spelt"
+
+
+@pytest.mark.parametrize("name", ["AZAION_BAKERY__FLOUR_FILE", "AZAION_BAKERY__FLOWER_FILE"])
+def test_a_named_file_that_is_missing_or_for_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A secret that did not reach the container is told by its variable."""
+    monkeypatch.setenv(name, str(tmp_path / "missing"))
+
+    assert name in refusal(tmp_path).message

@@ -100,7 +100,8 @@ def _outcome(home: Path, story: Story) -> Outcome:
 
 
 def _put(store: FileBlobStore, data: bytes, media_type: str) -> BlobRef:
-    return store._put(data, media_type)
+    (reference,) = store._put_group([(data, media_type)])
+    return reference
 
 
 def _picture(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from azaion_api.metrics import REQUESTS
+from azaion_api.metrics import REQUEST_SECONDS, REQUESTS
 from azaion_api.problems import Refused, problem
 
 _HEADERS = {
@@ -55,16 +56,19 @@ class BodyLimit:
 
 @dataclass(frozen=True)
 class SafeHeaders:
-    """Adds the headers that keep answers out of caches and frames, and counts the request."""
+    """Adds the headers that keep answers out of caches and frames, counts the request and its time."""
 
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(_HEADERS)
                 route = getattr(scope.get("route"), "path", "unknown")
                 REQUESTS.labels(scope["method"], route, message["status"]).inc()
+                REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -99,7 +99,15 @@ async def _watch(platform: Platform, settings: InferencerSettings, source: str, 
 
     def work() -> Outcome:
         with JsonLines(path) as sink:
-            return run_pipeline(frames, slot, [sink], every=every, stop=stop, on_progress=metrics.show)
+            return run_pipeline(
+                frames,
+                slot,
+                [sink],
+                every=every,
+                stop=stop,
+                on_progress=metrics.FrameCounter(),
+                on_stage=metrics.observe_stage,
+            )
 
     try:
         outcome = await asyncio.to_thread(work)
@@ -118,6 +126,8 @@ class _Reporter:
         self._settings = settings
 
     async def __call__(self, release: ReleasedModel, error: AzaionError | None) -> None:
+        if error is None:
+            metrics.show_model(release.model_id, release.release)
         outgoing = Outgoing(devices.STREAM, self._event(release, error), self._settings.device)
         await self._ledger.transact(lambda connection: self._ledger.emit(connection, [outgoing]))
 

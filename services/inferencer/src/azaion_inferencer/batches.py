@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event
@@ -13,7 +14,7 @@ from azaion_common.detection.letterbox import Letterbox, Placement, letterbox
 from azaion_common.errors import PermanentError
 from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
-from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image
+from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image, StageClock
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Batcher:
     show_every_frame: bool
     ledger: FrameLedger
     stop: Event
+    on_stage: StageClock
     _ring: list[NDArray[np.float32]] = field(default_factory=list)
     _turn: int = 0
 
@@ -93,11 +95,14 @@ class Batcher:
             batch.passengers.append(Passenger(frame))
 
     def _sample(self, batch: Batch, frame: Frame) -> None:
+        started = time.perf_counter()
         try:
             image = frame.decode()
         except PermanentError as error:
             self.ledger.dropped[error.code] += 1
             return
+        finally:
+            self.on_stage("decode", time.perf_counter() - started)
         batch.sample(frame, image, keep_image=self.show_every_frame)
 
     def _limit(self, batch: Batch) -> int:

@@ -21,7 +21,7 @@ from azaion_inferencer.batches import Batch, Batcher, Passenger
 from azaion_inferencer.conveyor import Ahead, Behind
 from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
-from azaion_inferencer.ports import FrameSource, Image, Shown, Sink
+from azaion_inferencer.ports import FrameSource, Image, Shown, Sink, StageClock
 
 _DEPTH = 1
 _BUFFERS = _DEPTH + 2
@@ -50,10 +50,12 @@ def run(
     every: int = 1,
     stop: Event | None = None,
     on_progress: Callable[[Outcome], None] = lambda _: None,
+    on_stage: StageClock = lambda _stage, _seconds: None,
 ) -> Outcome:
     """Infer every ``every``-th frame of ``source`` with the model in ``slot`` and give the results to ``sinks``.
 
     The sinks are open already; opening and closing them is the caller's. ``stop`` ends the run early and in order.
+    ``on_stage`` is told how long each stage took, from its own thread.
 
     Raises:
         PermanentError, TransientError: whatever source, model or sinks raise; nothing is retried here.
@@ -61,25 +63,30 @@ def run(
     started = time.perf_counter()
     outcome = Outcome()
     show_every_frame = any(sink.every_frame for sink in sinks)
-    batcher = Batcher(source, slot, every, _BUFFERS, show_every_frame, outcome.ledger, stop or Event())
-    writer = _Writer(sinks, outcome)
+    batcher = Batcher(
+        source, slot, every, _BUFFERS, show_every_frame, outcome.ledger, stop or Event(), on_stage
+    )
+    writer = _Writer(sinks, outcome, on_stage)
     try:
         with Ahead(batcher.batches(), _DEPTH) as batches, Behind(writer.write, _DEPTH) as written:
             for batch in batches:
-                written.put((batch.loaded, batch.passengers, _infer(batch, outcome)))
+                written.put((batch.loaded, batch.passengers, _infer(batch, outcome, on_stage)))
                 on_progress(outcome)
     finally:
         source.stop()
+    on_progress(outcome)
     outcome.wall_s = time.perf_counter() - started
     return outcome
 
 
-def _infer(batch: Batch, outcome: Outcome) -> Rows:
+def _infer(batch: Batch, outcome: Outcome, on_stage: StageClock) -> Rows:
     if not batch.sampled:
         return []
     started = time.perf_counter()
     rows = batch.loaded.model.infer(batch.inputs)
-    outcome.runtime_s += time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    on_stage("infer", seconds)
+    outcome.runtime_s += seconds
     outcome.ledger.inferred += batch.sampled
     outcome.models[batch.loaded.model_id] += batch.sampled
     return rows
@@ -91,9 +98,15 @@ class _Writer:
 
     sinks: Sequence[Sink]
     outcome: Outcome
+    on_stage: StageClock
     last: Detections = field(default_factory=Detections.empty)
 
     def write(self, item: tuple[LoadedModel, list[Passenger], Rows]) -> None:
+        started = time.perf_counter()
+        self._write(item)
+        self.on_stage("write", time.perf_counter() - started)
+
+    def _write(self, item: tuple[LoadedModel, list[Passenger], Rows]) -> None:
         loaded, passengers, rows = item
         answers = iter(rows)
         for passenger in passengers:

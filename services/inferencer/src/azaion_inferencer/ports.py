@@ -15,6 +15,8 @@ from azaion_common.events.models import ModelPublished
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue first."""
+StageClock = Callable[[str, float], None]
+"""Told a stage (``decode``, ``infer``, ``write``) and the seconds that it took."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from azaion_common.annotations import wire
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
+from azaion_common.ledger.watching import watch
 from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Derived, Service
-from azaion_ingestor import tables
+from azaion_ingestor import metrics, records, tables
 from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation
 from azaion_ingestor.inspector import Inspector
+from azaion_ingestor.pictures import State
 from azaion_ingestor.settings import IngestorSettings
 from azaion_ingestor.views import ViewKeeper
 
@@ -48,9 +50,20 @@ async def serve(platform: Platform, part: Part) -> None:
             accept_gaps=platform.settings.accept_gaps,
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(consumer.run(platform.stopping), name="ingestor")
-            group.create_task(keeper.run(platform.stopping), name="ingestor-views")
+            watching = group.create_task(_watch_pictures(ledger), name="ingestor-pictures")
+            keeping = group.create_task(keeper.run(platform.stopping), name="ingestor-views")
+            await consumer.run(platform.stopping)
+            await keeping
+            watching.cancel()
         await keeper.finish()
+
+
+async def _watch_pictures(ledger: Ledger) -> None:
+    def show(found: dict[State, int]) -> None:
+        for state, count in found.items():
+            metrics.PICTURES.labels(ledger.service, state.value).set(count)
+
+    await watch(ledger, records.count_by_state, show)
 
 
 def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:

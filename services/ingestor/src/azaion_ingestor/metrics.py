@@ -8,6 +8,11 @@ EVENTS = Counter("azaion_ingestor_events", "Changes of pictures, by the event th
 NAMES_REFUSED = Counter(
     "azaion_ingestor_names_refused", "Names in bulk messages that could not be applied", ["reason"]
 )
+PICTURES = Gauge(
+    "azaion_ingestor_pictures",
+    "Pictures that are known, by the part of the stream and their state",
+    ["part", "state"],
+)
 VIEWS_DUE = Gauge(
     "azaion_ingestor_views_due", "Pictures whose files in data/ and its kin are not up to date yet"
 )

@@ -35,6 +35,13 @@ def load(connection: Connection, name: str) -> Picture | None:
     return None if row is None else _picture(row)
 
 
+def count_by_state(connection: Connection) -> dict[State, int]:
+    """How many pictures there are in each state."""
+    query = sa.select(PICTURES.c.state, sa.func.count()).group_by(PICTURES.c.state)
+    found = {State(state): int(count) for state, count in connection.execute(query)}
+    return {state: found.get(state, 0) for state in State}
+
+
 def load_all(connection: Connection, names: Iterable[str]) -> dict[str, Picture]:
     """The pictures among ``names`` that are known."""
     rows = connection.execute(sa.select(PICTURES).where(PICTURES.c.name.in_(set(names))))

@@ -5,6 +5,15 @@ from prometheus_client import Counter, Gauge
 PICTURE_EVENTS = Counter("azaion_trainer_picture_events", "Events about pictures, by type", ["type"])
 EPOCH = Gauge("azaion_trainer_epoch", "Epochs done of the running training; 0 when none runs")
 EPOCHS = Gauge("azaion_trainer_epochs", "Epochs of the running training")
+LOSS = Gauge("azaion_trainer_loss", "Training losses of the running training, by part", ["part"])
+QUALITY = Gauge(
+    "azaion_trainer_quality_ratio",
+    "Precision, recall and mAP of the last measured epoch, from 0 to 1",
+    ["metric"],
+)
+GPU_MEMORY = Gauge(
+    "azaion_trainer_gpu_memory_bytes", "GPU memory that the running training has reserved at most"
+)
 RUNS = Counter("azaion_trainer_runs", "Training runs, by outcome", ["outcome"])
 TRAIN_SECONDS = Counter("azaion_trainer_train_seconds", "Seconds spent training, resumes included")
 CHAMPION_MAP = Gauge("azaion_trainer_champion_map50_95", "mAP50-95 of the champion when it was promoted")

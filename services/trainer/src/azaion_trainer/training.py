@@ -144,6 +144,8 @@ class Trainer:
         metrics.EPOCHS.set(run.parameters.epochs)
 
         async def on_epoch(point: EpochMetrics) -> None:
+            for name, value in point.metrics.items():
+                metrics.QUALITY.labels(name).set(value)
             await self._tell(run.run_id, [point])
 
         try:
@@ -152,6 +154,7 @@ class Trainer:
             )
         finally:
             metrics.EPOCH.set(0)
+            metrics.GPU_MEMORY.set(0)
         await self._tell(run.run_id, trained.curves)
         return trained
 

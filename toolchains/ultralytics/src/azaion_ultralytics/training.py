@@ -107,6 +107,7 @@ class DetectorTraining(DetectionTrainer):
             batch=self._batch,
             batches=len(self.train_loader),
             loss=plain_losses(self.tloss),
+            gpu_memory_bytes=torch.cuda.max_memory_reserved() if self.device.type == "cuda" else 0,
         )
 
     def _note_epoch(self) -> None:

@@ -32,7 +32,10 @@ def up(
     _serve(only or service_names(), home_from(home))
 
 
-def run(service: Annotated[str, typer.Argument(help="Name of the service.")], home: Home = None) -> None:
+def run(
+    service: Annotated[str, typer.Argument(help="Name of the service.", envvar="AZAION_SERVICE")],
+    home: Home = None,
+) -> None:
     """Run one service until it is told to stop (what a container runs)."""
     _serve([service], home_from(home))
 

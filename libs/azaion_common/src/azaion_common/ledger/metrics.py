@@ -9,7 +9,14 @@ LAG = Gauge(
     "azaion_stream_lag_messages", "Messages of a stream that are not handled yet", ["service", "stream"]
 )
 HANDLER_SECONDS = Histogram(
-    "azaion_handler_seconds", "Time to handle one batch of messages", ["service", "stream"]
+    "azaion_handler_seconds",
+    "Time to handle one batch of messages, without what was prepared while the one before was applied",
+    ["service", "stream"],
+    buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+OUTBOX = Gauge("azaion_outbox_unsent", "Events and jobs that a ledger owes to others", ["service"])
+DEAD_LETTERS = Gauge(
+    "azaion_dead_letters_open", "Messages in quarantine that nobody has looked after", ["service"]
 )
 JOBS = Counter("azaion_jobs", "Jobs taken from a queue, by outcome", ["service", "queue", "outcome"])
 REWINDS = Counter(

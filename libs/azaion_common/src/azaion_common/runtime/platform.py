@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import MetaData
@@ -16,10 +17,12 @@ from azaion_common.errors import TransientError
 from azaion_common.jobs import JobQueue
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.relay import Relay
+from azaion_common.ledger.watching import watch_books
 from azaion_common.runtime import transports
 from azaion_common.runtime.health import Health
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
+from azaion_common.storage.counting import CountedBlobs
 from azaion_common.streams import EventLog
 from azaion_common.streams.partitions import Partitioning
 
@@ -91,6 +94,7 @@ async def open_platform(
             async with (
                 Ledger.open(url, service, metadata, route=route) as ledger,
                 _relaying(Relay(ledger, log, jobs)),
+                _beside(watch_books(ledger)),
             ):
                 yield ledger
 
@@ -98,13 +102,24 @@ async def open_platform(
             home=home,
             log=log,
             jobs=jobs,
-            blobs=blobs,
+            blobs=CountedBlobs(blobs),
             catalogue=catalogue_of(home, settings),
             stopping=stopping or asyncio.Event(),
             health=Health(),
             settings=settings,
             open_ledger=open_ledger,
         )
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have ``work`` done while the block runs."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 @asynccontextmanager

@@ -5,7 +5,8 @@
     platform: {api_url: http://127.0.0.1:8400}
     trainer: {epochs: 50, imgsz: 640}
 
-The same as environment variables: ``AZAION_PLATFORM__API_URL``, ``AZAION_TRAINER__EPOCHS``.
+The same as environment variables: ``AZAION_PLATFORM__API_URL``, ``AZAION_TRAINER__EPOCHS``. With ``_FILE`` behind it, a
+variable names a file that holds the value, as containers get their secrets: ``AZAION_PLATFORM__LEDGER_URL_FILE``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from azaion_common.errors import PermanentError
 from azaion_common.streams.partitions import Partitioning
 
 FILE_NAME = "azaion.yaml"
+_IN_A_FILE = "_FILE"
 
 
 class ServiceSettings(BaseSettings):
@@ -38,7 +40,7 @@ class ServiceSettings(BaseSettings):
         """
         prefix = cls.model_config.get("env_prefix", "")
         _refuse_unknown_variables(cls, prefix)
-        in_file = _section(home / FILE_NAME, section)
+        in_file = _section(home / FILE_NAME, section) | _in_files_of_their_own(cls, prefix)
         in_environment = {_field(name, prefix) for name in os.environ if name.startswith(prefix)}  # noqa: TID251
         try:
             return cls(**{key: value for key, value in in_file.items() if key not in in_environment})
@@ -117,5 +119,29 @@ def _field(name: str, prefix: str) -> str:
 def _refuse_unknown_variables(cls: type[BaseSettings], prefix: str) -> None:
     """pydantic-settings ignores misspelt variables at top level; we don't."""
     for name in os.environ:  # noqa: TID251
-        if prefix and name.startswith(prefix) and _field(name, prefix) not in cls.model_fields:
+        known = _field(name, prefix) in cls.model_fields or _field_of_file(cls, name, prefix)
+        if prefix and name.startswith(prefix) and not known:
             raise PermanentError("settings_invalid", f"environment variable {name} is no setting")
+
+
+def _in_files_of_their_own(cls: type[BaseSettings], prefix: str) -> dict[str, str]:
+    """The settings whose variables name files."""
+    found = {}
+    for name, path in os.environ.items():  # noqa: TID251
+        if field := _field_of_file(cls, name, prefix):
+            try:
+                found[field] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise PermanentError(
+                    "settings_invalid", f"{name} names {path}, which cannot be read: {error}"
+                ) from error
+    return found
+
+
+def _field_of_file(cls: type[BaseSettings], name: str, prefix: str) -> str | None:
+    """The setting whose value lies in the file that the variable ``name`` names, if it is such a variable."""
+    if not (prefix and name.startswith(prefix) and name.endswith(_IN_A_FILE)):
+        return None
+    field = name.removeprefix(prefix).removesuffix(_IN_A_FILE).lower()
+    is_itself = name.removeprefix(prefix).lower() in cls.model_fields
+    return field if field in cls.model_fields and not is_itself else None

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from sqlalchemy import MetaData
@@ -24,6 +25,9 @@ from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
 from azaion_common.streams import EventLog
 from azaion_common.streams.sqlite import SqliteEventLog
+
+if TYPE_CHECKING:
+    from azaion_common.storage.s3 import S3Location
 
 COMMAND = "command"
 """What the broker's operators see of a command that is no service."""
@@ -104,16 +108,38 @@ async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[Bl
         yield await asyncio.to_thread(FileBlobStore.open, blobs_path(home))
         return
     with _extra():
-        from azaion_common.storage.s3 import S3BlobStore, S3Location  # noqa: PLC0415 - optional
-    location = S3Location.parse(
-        settings.blobs_url,
+        from azaion_common.storage.s3 import S3BlobStore  # noqa: PLC0415 - optional
+    async with S3BlobStore.open(_s3_location(settings.blobs_url, settings)) as store:
+        yield store
+
+
+async def make_bucket(settings: PlatformSettings) -> bool:
+    """Make the bucket of the blob store; False when it was there.
+
+    Raises:
+        PermanentError: ``no_bucket``: the settings name none; and as ``storage.s3.make_bucket``.
+    """
+    if settings.blobs_url is None:
+        raise PermanentError(
+            "no_bucket",
+            "blobs are kept in the home: there is no bucket to make",
+            hint="set platform.blobs_url",
+        )
+    with _extra():
+        from azaion_common.storage import s3  # noqa: PLC0415 - optional
+    return await s3.make_bucket(_s3_location(settings.blobs_url, settings))
+
+
+def _s3_location(url: str, settings: PlatformSettings) -> S3Location:
+    from azaion_common.storage.s3 import S3Location  # noqa: PLC0415 - optional
+
+    return S3Location.parse(
+        url,
         endpoint_url=settings.s3_endpoint_url,
         region=settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=_plain(settings.s3_secret_key) or None,
     )
-    async with S3BlobStore.open(location) as store:
-        yield store
 
 
 def ledger_url(home: Path, settings: PlatformSettings, ledger: str) -> str:

@@ -118,3 +118,6 @@ def _show_progress(line: Line) -> None:
     batches = max(int(line.get("batches", 1)), 1)
     metrics.EPOCH.set(int(line.get("epoch", 1)) - 1 + int(line.get("batch", 0)) / batches)
     metrics.EPOCHS.set(int(line.get("epochs", 0)))
+    metrics.GPU_MEMORY.set(int(line.get("gpu_memory_bytes") or 0))
+    for part, value in _numbers(line.get("loss") or {}).items():
+        metrics.LOSS.labels(part).set(value)

@@ -4,8 +4,9 @@ botocore signs, sends and parses; when to try again, how long to wait, what to c
 here, because its own retries cover neither a body that dies in the middle nor a deadline.
 """
 
+from azaion_common.storage.s3.bucket import make_bucket
 from azaion_common.storage.s3.limits import Limits
 from azaion_common.storage.s3.location import S3Location
 from azaion_common.storage.s3.store import S3BlobStore
 
-__all__ = ["Limits", "S3BlobStore", "S3Location"]
+__all__ = ["Limits", "S3BlobStore", "S3Location", "make_bucket"]

@@ -167,13 +167,21 @@ class Cluster:
                 leader, replicas = await self.ask(
                     lambda link: _places_of(link, stream), f"find the leader of {stream}"
                 )
-                return (leader.host, leader.port), [(each.host, each.port) for each in replicas]
+                return self._address(leader, replicas), [self._address(each, replicas) for each in replicas]
             except TransientError as error:
                 if error.code == "stream_missing":
                     self.forget(stream)
                 if error.code != ELECTING or time.monotonic() > until:
                     raise
             await asyncio.sleep(backoff.next())
+
+    def _address(self, broker: Broker, replicas: list[Broker]) -> Address:
+        """What it calls itself, or, where it holds the stream alone, what we reach it by: a broker in a container, or
+        behind a forwarded port, seldom knows its address outside.
+        """
+        if {each.reference for each in [broker, *replicas]} == {broker.reference}:
+            return self.location.host, self.location.port
+        return broker.host, broker.port
 
 
 @asynccontextmanager

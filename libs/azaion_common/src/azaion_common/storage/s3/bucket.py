@@ -1,0 +1,37 @@
+"""The bucket itself, made once when a platform is set up."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from azaion_common.storage.s3.calls import Calls
+from azaion_common.storage.s3.deadline import deadline_for
+from azaion_common.storage.s3.errors import code_of
+from azaion_common.storage.s3.limits import Limits
+from azaion_common.storage.s3.location import S3Location
+from azaion_common.storage.s3.session import client_for
+
+_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
+
+
+async def make_bucket(location: S3Location, limits: Limits | None = None) -> bool:
+    """Make the bucket of ``location``; False when it was there.
+
+    Raises:
+        TransientError: ``store_unavailable``.
+        PermanentError: ``store_denied``, ``store_untrusted``, ``store_refused``.
+    """
+    chosen = limits or Limits()
+    async with client_for(location, chosen) as client:
+
+        async def make() -> bool:
+            try:
+                await client.create_bucket(Bucket=location.bucket)
+            except ClientError as error:
+                if code_of(error) not in _THERE:
+                    raise
+                return False
+            return True
+
+        async with deadline_for(f"make bucket {location.bucket}", chosen) as deadline:
+            return await Calls(chosen).run(make, deadline)
