@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "YOLO_VERBOSE": "false",
     "ULTRALYTICS_SAFE_LOAD": "1",  # a .pt is a pickle: load only known classes
     "NO_ALBUMENTATIONS_UPDATE": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.31 makes a device id and sends events, on Linux too
     "MPLBACKEND": "agg",
 }
 OFF = (

@@ -72,6 +72,7 @@ class Consumer(Generic[Content, Prepared]):
         self._second_chances = SecondChances(
             log=log, ledger=ledger, blobs=blobs, stream=stream, work=self._work
         )
+        metrics.expect(ledger.service, stream)
         self._gap: tuple[str, int, int] | None = None
         """Of the last gap that made it read again from the beginning: the same one twice is real."""
 

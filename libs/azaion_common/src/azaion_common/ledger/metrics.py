@@ -14,6 +14,7 @@ HANDLER_SECONDS = Histogram(
     ["service", "stream"],
     buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
+OUTCOMES = ("applied", "passed_over", "quarantined")
 OUTBOX = Gauge("azaion_outbox_unsent", "Events and jobs that a ledger owes to others", ["service"])
 DEAD_LETTERS = Gauge(
     "azaion_dead_letters_open", "Messages in quarantine that nobody has looked after", ["service"]
@@ -30,3 +31,11 @@ HALTED = Gauge(
 RESENT = Counter(
     "azaion_outbox_resent", "Events sent again, because the log had lost them", ["service", "stream"]
 )
+
+
+def expect(service: str, stream: str) -> None:
+    """Show 0 for what has not happened yet: a rate can only be seen to rise from a number."""
+    for outcome in OUTCOMES:
+        MESSAGES.labels(service, stream, outcome)
+    REWINDS.labels(service, stream)
+    HALTED.labels(service, stream).set(0)

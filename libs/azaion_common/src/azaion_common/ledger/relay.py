@@ -106,8 +106,8 @@ class Relay:
             again = await self._ledger.transact(
                 lambda connection: keeping.send_from(connection, stream, stored + 1)  # noqa: B023 - awaited here
             )
+            metrics.RESENT.labels(self._ledger.service, stream).inc(again)
             if again:
-                metrics.RESENT.labels(self._ledger.service, stream).inc(again)
                 _log.warning("outbox.log_lost_events", stream=stream, log_has=stored, sent_again=again)
         return None
 

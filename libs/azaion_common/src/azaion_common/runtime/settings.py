@@ -6,7 +6,8 @@
     trainer: {epochs: 50, imgsz: 640}
 
 The same as environment variables: ``AZAION_PLATFORM__API_URL``, ``AZAION_TRAINER__EPOCHS``. With ``_FILE`` behind it, a
-variable names a file that holds the value, as containers get their secrets: ``AZAION_PLATFORM__LEDGER_URL_FILE``.
+variable names a file that holds the value, as containers get their secrets: ``AZAION_PLATFORM__LEDGER_URL_FILE``. An
+empty variable is none.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _IN_A_FILE = "_FILE"
 class ServiceSettings(BaseSettings):
     """Base of every service's settings. Subclasses set ``env_prefix`` (``AZAION_TRAINER__``)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_nested_delimiter="__", env_ignore_empty=True
+    )
 
     @classmethod
     def load(cls, home: Path, section: str) -> Self:
@@ -41,7 +44,10 @@ class ServiceSettings(BaseSettings):
         prefix = cls.model_config.get("env_prefix", "")
         _refuse_unknown_variables(cls, prefix)
         in_file = _section(home / FILE_NAME, section) | _in_files_of_their_own(cls, prefix)
-        in_environment = {_field(name, prefix) for name in os.environ if name.startswith(prefix)}  # noqa: TID251
+        variables = os.environ  # noqa: TID251
+        in_environment = {
+            _field(each, prefix) for each in variables if each.startswith(prefix) and variables[each]
+        }
         try:
             return cls(**{key: value for key, value in in_file.items() if key not in in_environment})
         except ValidationError as error:

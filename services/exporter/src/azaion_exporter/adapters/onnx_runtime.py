@@ -10,13 +10,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from azaion_common.detection.detections import Detections
 from azaion_common.detection.letterbox import Letterbox, Placement, letterbox
 from azaion_common.detection.runtimes import Model, onnx
 from azaion_common.detection.runtimes.outputs import Thresholds
+from azaion_common.detection.runtimes.quiet_onnxruntime import onnxruntime
 from azaion_common.errors import PermanentError
 from azaion_exporter.ports import Opened
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from azaion_common.detection.runtimes.batches import padded, static
 from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Metadata, Thresholds, decode
+from azaion_common.detection.runtimes.quiet_onnxruntime import onnxruntime
 from azaion_common.errors import PermanentError
 
 
