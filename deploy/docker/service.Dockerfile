@@ -13,6 +13,9 @@ FROM ${PYTHON} AS toolchain-ultralytics-build
 ARG TORCH_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_EXTRA_INDEX_URL=${TORCH_INDEX}
 WORKDIR /opt/toolchains/ultralytics
+# Its two gigabytes of dependencies first: a change of its own code does not fetch them again.
+COPY toolchains/ultralytics/requirements*.txt ./
+RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements-torch.txt && .venv/bin/pip install --quiet -r requirements.txt
 COPY toolchains/ultralytics ./
 RUN ./install.sh image && .venv/bin/python -m pip uninstall --quiet --yes pip
 

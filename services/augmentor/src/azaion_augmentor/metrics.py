@@ -17,3 +17,6 @@ REFUSED = Counter(
     "Known pictures that could not be multiplied again",
     ["reason"],
 )
+
+for why in ("saved", "recipe"):
+    PICTURES.labels(why)  # 0 until there is one

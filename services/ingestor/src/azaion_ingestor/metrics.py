@@ -16,3 +16,6 @@ PICTURES = Gauge(
 VIEWS_DUE = Gauge(
     "azaion_ingestor_views_due", "Pictures whose files in data/ and its kin are not up to date yet"
 )
+
+for kind in ("saved", "validated", "deleted", "quarantined"):
+    EVENTS.labels(f"image.{kind}.v1")  # 0 until there is one

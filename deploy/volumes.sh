@@ -1,0 +1,16 @@
+# Sourced by backup.sh and restore.sh: the volumes of compose.yaml by their names there.
+project=$(docker compose config --format json | sed -n 's/^  "name": "\(.*\)",\{0,1\}$/\1/p')
+
+volumes() { docker compose --profile '*' config --volumes | sort; }
+
+name_of() {
+    docker volume ls -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.volume=$1"
+}
+
+# in_volume NAME ro|rw DIRECTORY COMMAND...: run COMMAND as root with the volume at /volume and DIRECTORY at /backup.
+in_volume() {
+    found=$(name_of "$1") mode=$2 beside=$3 program=$4
+    shift 4
+    docker run --rm --network none --user 0 --entrypoint "$program" -v "$found:/volume:$mode" -v "$beside:/backup" \
+        postgres:17 "$@"
+}
