@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "grafana"), str(Path(__file__).parents[1])]
 
-import build as dashboards
+import make_dashboards as dashboards
 import make_secrets
 
 from rehearsal import loop, secrecy, standins

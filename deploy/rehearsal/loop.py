@@ -62,7 +62,7 @@ def import_pictures(
         "--json",
         environment=variables,
     )
-    return int(json.loads(out)["sent"])
+    return int(json.loads(out)["appended"])
 
 
 def wait_for(what: str, check: Callable[[], bool], patience_s: float = LOOP_S) -> float:

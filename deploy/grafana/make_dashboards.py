@@ -429,7 +429,7 @@ TRAINING = Dashboard(
                 ),
                 Panel(
                     "Publications",
-                    "Per day, by outcome.",
+                    "Per day, by target and outcome: anything but published has not left.",
                     [
                         Query(
                             "sum by (target, outcome) (increase(azaion_publisher_publications_total[1d])) or vector(0)",

@@ -1,0 +1,13 @@
+"""Prometheus and its promtool, for the tests of what stands in deploy/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from testservers.prometheus import find_programs
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> Path:
+    return find_programs(lambda line: print(f"servers for tests: {line}"))
