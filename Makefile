@@ -21,9 +21,16 @@ up: $(CORE) $(TRAINING) ## Install, then run every service in one process until 
 	$(BIN)/azaion up
 
 ##@ On a server
-.PHONY: secrets
+.PHONY: secrets rehearsal dashboards
 secrets: ## Make what `docker compose up` needs to be told by nobody: passwords and keys, once, in deploy/secrets
 	$(PYTHON) deploy/make_secrets.py
+
+rehearsal: $(CORE) ## Run compose.yaml for real, with every container killed in turn: about 15 minutes (DATA=DIR WEIGHTS=model.pt)
+	@[ -n "$(DATA)" ] || { echo "make rehearsal DATA=DIR: a folder with pictures and labels"; exit 2; }
+	PYTHONPATH=deploy $(BIN)/python -m rehearsal --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+dashboards: $(CORE) ## Write Grafana's dashboards anew from deploy/grafana/make_dashboards.py
+	$(BIN)/python deploy/grafana/make_dashboards.py
 
 ##@ Develop
 .PHONY: setup check format lint types contracts unit test test-faults bench schemas lock clean help
@@ -38,9 +45,10 @@ format: $(DEV) ## Format the code and mend what can be mended
 lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/hadolint deploy/docker/*.Dockerfile deploy/rehearsal/standins/*.Dockerfile
 
 types: $(DEV)
-	$(BIN)/mypy libs services tests benchmarks
+	$(BIN)/mypy libs services tests benchmarks deploy
 
 contracts: $(DEV)
 	$(BIN)/lint-imports

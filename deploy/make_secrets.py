@@ -15,6 +15,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 _ED25519_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
@@ -64,7 +65,7 @@ def main(folder: Path) -> None:
     vault.once("ledger_url", lambda: f"postgresql+psycopg://azaion:{postgres}@postgres:5432/azaion".encode())
     vault.once("s3_identities.json", lambda: _identities(s3))
     for role in ("admin", "service", "device"):
-        vault.once(f"{role}.json", lambda role=role: _account(role))
+        vault.once(f"{role}.json", partial(_account, role))
     vault.once("api-signing-key.pem", _signing_key)
     vault.once("fleet.key", lambda: os.urandom(32))
     there = "all were there" if not vault.made else f"made {len(vault.made)}: {', '.join(vault.made)}"

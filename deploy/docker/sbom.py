@@ -9,7 +9,8 @@ from importlib.metadata import Distribution, distributions
 
 def component(found: Distribution) -> dict[str, object]:
     name, version = found.metadata["Name"], found.version
-    licence = found.metadata.get("License-Expression") or found.metadata.get("License") or "unknown"
+    fields = found.metadata.json
+    licence = str(fields.get("license_expression") or fields.get("license") or "unknown")
     return {
         "type": "library",
         "name": name,

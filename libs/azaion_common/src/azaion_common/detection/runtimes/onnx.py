@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime: on a GPU where its CUDA build is installed, on the CPU otherwise."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ class OnnxModel:
         return decode(output[: len(batch)], len(self.names), self.thresholds)
 
 
+_PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def _providers() -> list[str]:
+    there = onnxruntime.get_available_providers()
+    return [provider for provider in _PREFERRED if provider in there]
+
+
 def load(
     model_bytes: bytes, threads: int | None = None, *, thresholds: Thresholds = DEFAULT_THRESHOLDS
 ) -> OnnxModel:
@@ -54,7 +62,7 @@ def load(
     # Threads that spin while they wait take the cores away from decoding, which runs beside inference.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model_bytes, options, providers=_providers())
     except Exception as error:  # the runtime's own classes have no common base below Exception
         raise PermanentError(
             "model_unreadable", f"ONNX Runtime cannot read the model: {str(error).splitlines()[0]}"
