@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from rehearsal.engine import RehearsalError, run
-from rehearsal.stack import PROMETHEUS, Stack
+from rehearsal.stack import Stack
 
 _SHORTEST = 12
 
@@ -53,13 +52,12 @@ def _places(stack: Stack) -> Iterator[tuple[str, bytes]]:
     yield "logs", stack.compose("logs", "--no-color").encode()
     containers = stack.compose("ps", "-aq").split()
     yield "docker inspect", stack.docker("inspect", *containers).encode()
-    with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/targets", timeout=20) as answer:
-        targets = json.load(answer)["data"]["activeTargets"]
-    pages = (
-        stack.compose("exec", "-T", "ingestor", "python", "-c", _FETCH, target["scrapeUrl"])
-        for target in targets
-        if target["labels"]["job"] == "azaion"
-    )
+    ours = [
+        each["Service"]
+        for each in stack.containers()
+        if each["Image"].startswith("azaion/") and each["State"] == "running"
+    ]
+    pages = [stack.compose("exec", "-T", service, "python", "-c", _FETCH) for service in ours]
     yield "metrics", "".join(pages).encode()
     with tempfile.TemporaryDirectory() as folder:
         stack.docker(
@@ -69,7 +67,7 @@ def _places(stack: Stack) -> Iterator[tuple[str, bytes]]:
         yield "events", b"".join(path.read_bytes() for path in segments)
 
 
-_FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+_FETCH = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9400/metrics', timeout=10).read().decode())"
 
 
 def _check_image(stack: Stack, image: str, wanted: list[bytes]) -> None:

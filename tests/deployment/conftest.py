@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,4 +11,8 @@ from testservers.prometheus import find_programs
 
 @pytest.fixture(scope="session")
 def prometheus_programs() -> Path:
-    return find_programs(lambda line: print(f"servers for tests: {line}"))
+    return find_programs(_say)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"servers for tests: {line}\n")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from importlib import import_module
 from pathlib import Path
 
+import make_dashboards
 import pytest
 from prometheus_client import REGISTRY
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "deploy/grafana"))
-import make_dashboards
 
 UNUSED: dict[str, str] = {}
 """Metrics that no dashboard and no alert uses, and why they are there."""

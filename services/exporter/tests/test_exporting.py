@@ -18,6 +18,8 @@ from azaion_common.ledger.handler import Delivery, Outgoing
 from azaion_common.ledger.ledger import Ledger, sqlite_url
 from azaion_common.ledger.relay import Relay
 from azaion_common.ledger.worker import JobWorker
+from azaion_common.runtime.transports import blobs_path
+from azaion_common.storage.files import FileBlobStore
 from azaion_common.streams import Record
 from azaion_exporter.command import answers, find_trained, outcome
 from azaion_exporter.exporting import ExportDiffersError
@@ -97,7 +99,7 @@ async def test_an_export_that_names_other_classes_is_refused(bench: Any) -> None
 
 async def test_a_checkpoint_with_other_bytes_never_reaches_the_framework(bench: Any) -> None:
     """Opening a checkpoint runs what is in it."""
-    stored = bench.platform.blobs.path(bench.model.checkpoint.sha256)
+    stored = FileBlobStore(blobs_path(bench.platform.home)).path(bench.model.checkpoint.sha256)
     stored.chmod(0o600)
     stored.write_bytes(b"hostile!!!")
 

@@ -18,6 +18,8 @@ from azaion_common.jobs import Job
 from azaion_common.ledger.handler import Delivery
 from azaion_common.ledger.worker import JobWorker
 from azaion_common.packages import FleetKeyWrapper, joined_parts, open_package
+from azaion_common.runtime.transports import blobs_path
+from azaion_common.storage.files import FileBlobStore
 from azaion_common.streams import Record
 from azaion_publisher import packages
 from azaion_publisher.command import answers, find_export, outcome
@@ -177,7 +179,7 @@ async def test_a_store_that_changes_one_bit_is_found_out(bench: Any) -> None:
 
 async def test_an_artefact_with_other_bytes_is_not_sealed(bench: Any) -> None:
     """What is sealed is what was compared with its source."""
-    stored = bench.platform.blobs.path(bench.export.artifact.sha256)
+    stored = FileBlobStore(blobs_path(bench.platform.home)).path(bench.export.artifact.sha256)
     stored.chmod(0o600)
     stored.write_bytes(b"another model")
 

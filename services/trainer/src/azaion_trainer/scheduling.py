@@ -62,5 +62,9 @@ class Scheduler:
         if connection.execute(sa.select(REQUESTS).where(REQUESTS.c.job_id == job_id)).first() is not None:
             return False
         connection.execute(REQUESTS.insert().values(job_id=job_id))
-        self.ledger.emit(connection, [NewJob(QUEUE, job_id, TrainingRequest().model_dump_json())])
+        self.ledger.emit(
+            connection,
+            [NewJob(QUEUE, job_id, TrainingRequest().model_dump_json())],
+            traceparent=self.ledger.newest_trace,
+        )
         return True

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
+from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.events import MessageDeadLettered, dead_letters
@@ -28,6 +29,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.outbox import Outbox
 from azaion_common.storage import BlobStore
 from azaion_common.streams import Record
+from azaion_common.tracing import Span, Unrecorded
 
 MAX_UNKNOWN_ERRORS = 3
 RAW_MEDIA_TYPE = "application/octet-stream"
@@ -45,6 +47,7 @@ class Step(Generic[Content, Prepared]):
     delivery: Delivery[Content] | None = None
     prepared: Prepared | None = None
     error: AzaionError | None = None
+    span: Span = field(default_factory=Unrecorded)
 
     @property
     def is_numbered(self) -> bool:
@@ -160,14 +163,25 @@ class BatchWork(Generic[Content, Prepared]):
             return Step(record, error=error)
         if delivery is None:
             return Step(record)
+        span = self._span(delivery)
         async with self._slots:
             try:
                 prepared = await self._insist(delivery)
             except SetupError:
                 raise
             except PermanentError as error:
-                return Step(record, delivery, error=error)
-        return Step(record, delivery, prepared)
+                return Step(record, delivery, error=error, span=span)
+        return Step(record, delivery, prepared, span=span)
+
+    def _span(self, delivery: Delivery[Content]) -> Span:
+        record, envelope = delivery.record, delivery.envelope
+        parent = envelope.traceparent if envelope else record.properties.get("traceparent")
+        attributes: dict[str, str | int] = {
+            "messaging.destination.name": record.stream,
+            "messaging.rabbitmq.stream.offset": record.offset,
+        }
+        name = f"{self._ledger.service} {envelope.type if envelope else record.stream}"
+        return tracing.begin(name, parent if isinstance(parent, str) else None, **attributes)
 
     async def _insist(self, delivery: Delivery[Content]) -> Prepared:
         """Prepare; wait out transient errors, give an unknown one a few tries."""
@@ -244,7 +258,7 @@ class BatchWork(Generic[Content, Prepared]):
         if step.error is not None:
             self._quarantine(open_, step, step.error, raw[step.record.offset])
             return "quarantined"
-        self._apply_one(open_, index, step.delivery, step.prepared)  # type: ignore[arg-type]  # not passed over
+        self._apply_one(open_, index, step)
         return "applied"
 
     def _apply_again(self, connection: Connection, step: Step[Content, Prepared]) -> AzaionError | None:
@@ -256,7 +270,7 @@ class BatchWork(Generic[Content, Prepared]):
             nothing = Repetitions(connection, [])
             outbox, sequences = self._ledger.outbox(connection), Sequences(connection, stream)
             open_ = _Open(connection, outbox, nothing, sequences)
-            self._apply_one(open_, 0, step.delivery, step.prepared)  # type: ignore[arg-type]  # prepared, not refused
+            self._apply_one(open_, 0, step)
             outbox.flush()
         letters.applied(connection, stream, offset, "passed_over" if step.is_passed_over else "applied")
         return None
@@ -267,25 +281,25 @@ class BatchWork(Generic[Content, Prepared]):
             return open_.repetitions.seen(step.record, unique=delivery is not None and delivery.unique)
         return open_.sequences.seen(delivery.envelope)
 
-    def _apply_one(self, open_: _Open, index: int, delivery: Delivery[Content], prepared: Prepared) -> None:
+    def _apply_one(self, open_: _Open, index: int, step: Step[Content, Prepared]) -> None:
+        """A step that is neither passed over nor refused so far."""
         if open_.refusals is None:
-            if error := self._refusal(open_, delivery, prepared):
+            if error := self._refusal(open_, step):
                 raise _Refused({index: error}) from error
             return
         savepoint = open_.connection.begin_nested()
-        if error := self._refusal(open_, delivery, prepared):
+        if error := self._refusal(open_, step):
             open_.refusals[index] = error
             savepoint.rollback()
         else:
             savepoint.commit()
 
-    def _refusal(
-        self, open_: _Open, delivery: Delivery[Content], prepared: Prepared
-    ) -> PermanentError | None:
+    def _refusal(self, open_: _Open, step: Step[Content, Prepared]) -> PermanentError | None:
         """Apply; why the record is refused, if it is."""
+        delivery: Delivery[Content] = step.delivery  # type: ignore[assignment]  # not passed over
         try:
-            effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, prepared)
-            open_.outbox.add(effects, cause=delivery.envelope)
+            effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, step.prepared)  # type: ignore[arg-type]  # not refused
+            open_.outbox.add(effects, cause=delivery.envelope, traceparent=step.span.traceparent)
         except (TransientError, SetupError):
             raise
         except PermanentError as error:
@@ -305,7 +319,8 @@ class BatchWork(Generic[Content, Prepared]):
         letter = letter.model_copy(update={"reason": error.code, "message": error.message[:2000]})
         own = self._handler.quarantined(open_.connection, record, error, letter.raw.sha256)
         subject = f"{record.stream}/{record.offset}"
-        open_.outbox.add([Outgoing(dead_letters.STREAM, letter, subject), *own])
+        effects = [Outgoing(dead_letters.STREAM, letter, subject), *own]
+        open_.outbox.add(effects, traceparent=step.span.traceparent)
 
 
 def _internal(error: Exception) -> PermanentError:

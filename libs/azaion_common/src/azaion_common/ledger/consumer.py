@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from azaion_common import tracing
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.ledger import inbox, metrics
 from azaion_common.ledger.batch import BatchWork, Step
@@ -194,10 +195,14 @@ class Consumer(Generic[Content, Prepared]):
     def _tell(self, step: Step[Content, Prepared], outcome: Outcome) -> None:
         """One canonical line for each message."""
         metrics.MESSAGES.labels(self._ledger.service, self._stream, outcome).inc()
+        step.span.end(outcome)
+        self._ledger.newest_trace = step.span.traceparent or self._ledger.newest_trace
         envelope = step.delivery.envelope if step.delivery else None
         facts = {"stream": self._stream, "offset": step.record.offset, "service": self._ledger.service}
         if envelope is not None:
             facts |= {"type": envelope.type, "subject": envelope.subject, "event_id": str(envelope.id)}
+        if trace_id := tracing.trace_id(step.span.traceparent):
+            facts["trace_id"] = trace_id
         if step.error is not None:
             _log.warning(f"message.{outcome}", **facts, reason=step.error.code, error=step.error.message)
         else:

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
 from azaion_common.errors import PermanentError, SetupError, TransientError
-from azaion_common.events.envelope import Envelope
 from azaion_common.ledger import engine as database
 from azaion_common.ledger import epochs, ownership
 from azaion_common.ledger.engine import sqlite_url
@@ -41,6 +40,8 @@ class Ledger:
         self.service = service
         self.epoch = 0
         self.outbox_filled = asyncio.Event()
+        self.newest_trace: str | None = None
+        """Of the event that was applied last: what no single event causes goes on with it."""
         self._engine = engine
         self._metadata = metadata
         self._exclusive = exclusive
@@ -111,11 +112,11 @@ class Ledger:
         return Outbox(connection, self.service, self.epoch, self._route)
 
     def emit(
-        self, connection: Connection, effects: Iterable[Effect], *, cause: Envelope | None = None
+        self, connection: Connection, effects: Iterable[Effect], *, traceparent: str | None = None
     ) -> None:
         """Put ``effects`` into the outbox, inside the transaction of ``connection``."""
         outbox = self.outbox(connection)
-        outbox.add(effects, cause=cause)
+        outbox.add(effects, traceparent=traceparent)
         outbox.flush()
 
     def _connect(self, wait_s: float | None) -> Connection:

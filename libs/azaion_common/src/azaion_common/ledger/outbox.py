@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from azaion_common.events.codec import encode
 from azaion_common.events.envelope import Envelope, wrap
-from azaion_common.ledger import tables
+from azaion_common.ledger import job_traces, tables
 from azaion_common.ledger.handler import Effect, NewJob, Outgoing
 
 MAX_KEY = 200
@@ -30,8 +30,10 @@ class Outbox:
         self._last_seqs: dict[str, int] = {}
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, effects: Iterable[Effect], *, cause: Envelope | None = None) -> None:
-        """Owe ``effects``, which follow from ``cause``.
+    def add(
+        self, effects: Iterable[Effect], *, cause: Envelope | None = None, traceparent: str | None = None
+    ) -> None:
+        """Owe ``effects``, which follow from ``cause`` and go on with the trace of ``traceparent``.
 
         Raises:
             PermanentError: ``event_too_large``.
@@ -39,9 +41,10 @@ class Outbox:
         for effect in effects:
             match effect:
                 case Outgoing():
-                    self._rows.append(self._event_row(effect, cause))
+                    self._rows.append(self._event_row(effect, cause, traceparent))
                 case NewJob():
                     self._rows.append(_row("job", effect.queue, effect.job_id, 0, effect.body.encode()))
+                    job_traces.remember(self._connection, effect.queue, effect.job_id, traceparent)
 
     def flush(self) -> None:
         """Write what is owed."""
@@ -53,7 +56,9 @@ class Outbox:
             )
         self._rows = []
 
-    def _event_row(self, outgoing: Outgoing, cause: Envelope | None) -> dict[str, Any]:
+    def _event_row(
+        self, outgoing: Outgoing, cause: Envelope | None, traceparent: str | None
+    ) -> dict[str, Any]:
         stream = self._route(outgoing.stream, outgoing.subject)
         seq = self._next_seq(stream)
         envelope = wrap(
@@ -64,7 +69,7 @@ class Outbox:
             seq=seq,
             stream=stream,
             causation=cause.id if cause else None,
-            traceparent=cause.traceparent if cause else None,
+            traceparent=traceparent,
         )
         return _row("event", stream, outgoing.subject[:MAX_KEY], seq, encode(envelope))
 

@@ -109,3 +109,11 @@ JOBS_DONE = Table(
     Column("seconds", Float, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
 )  # fmt: skip
+
+JOB_TRACES = Table(
+    "job_traces", METADATA,
+    Column("queue", String(200), primary_key=True),
+    Column("job_id", String(200), primary_key=True),
+    Column("traceparent", String(100), nullable=False),
+)  # fmt: skip
+"""Of jobs that are not over: the trace that they go on with."""

@@ -18,13 +18,15 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
+from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.jobs import Job, JobQueue
-from azaion_common.ledger import metrics, tables
+from azaion_common.ledger import job_traces, metrics, tables
 from azaion_common.ledger.handler import Effect
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.tracing import Span
 
 MAX_CRASHES = 8
 CRASHED = "toolchain_crashed"
@@ -77,25 +79,32 @@ class JobWorker:
         if await _insist(job, lambda: self._ledger.read(lambda connection: _is_done(connection, job))):
             await _insist(job, lambda: self._jobs.complete(job, self._worker))
             return
-        started = time.monotonic()
+        started, span = time.monotonic(), await self._span(job)
         try:
             finish = await unless_stopped(stopping, self._run_leased(job))
         except JobCancelled:
             _log.info("job.cancelled", queue=job.queue, job=job.job_id)
             return
         except TransientError as error:
-            await self._postpone(job, error, started)
+            await self._postpone(job, error, started, span)
             return
         except SetupError:
             await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
             raise
         except PermanentError as error:
-            await self._end(job, started, error.code, self._failing(job, error))
+            await self._end(job, started, error.code, self._failing(job, error), span)
             return
         if finish is None:
             await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
             return
-        await self._end(job, started, "done", finish)
+        await self._end(job, started, "done", finish, span)
+
+    async def _span(self, job: Job) -> Span:
+        parent = await _insist(
+            job,
+            lambda: self._ledger.read(lambda connection: job_traces.find(connection, job.queue, job.job_id)),
+        )
+        return tracing.begin(f"{self._ledger.service} {job.queue}", parent, **{"azaion.job": job.job_id})
 
     async def _run_leased(self, job: Job) -> Finish:
         if job.attempt > MAX_ATTEMPTS:
@@ -130,11 +139,12 @@ class JobWorker:
     def _failing(self, job: Job, error: AzaionError) -> Finish:
         return lambda connection: self._failed(connection, job, error)
 
-    async def _postpone(self, job: Job, error: TransientError, started: float) -> None:
+    async def _postpone(self, job: Job, error: TransientError, started: float, span: Span) -> None:
         self._crashes[job.job_id] += error.code == CRASHED
         if self._crashes[job.job_id] >= MAX_CRASHES:
-            await self._end(job, started, error.code, self._failing(job, error))
+            await self._end(job, started, error.code, self._failing(job, error), span)
             return
+        span.end(error.code)
         delay_s = self._backoff.next()
         _log.warning(
             "job.postponed",
@@ -146,7 +156,7 @@ class JobWorker:
         )
         await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=delay_s))
 
-    async def _end(self, job: Job, started: float, outcome: str, finish: Finish) -> None:
+    async def _end(self, job: Job, started: float, outcome: str, finish: Finish, span: Span) -> None:
         seconds = time.monotonic() - started
 
         def end(connection: Connection) -> None:
@@ -158,10 +168,12 @@ class JobWorker:
                     queue=job.queue, job_id=job.job_id, outcome=outcome, seconds=seconds, at=datetime.now(UTC)
                 )
             )
-            self._ledger.emit(connection, effects)
+            self._ledger.emit(connection, effects, traceparent=span.traceparent)
+            job_traces.forget(connection, job.queue, job.job_id)
 
         await _insist(job, lambda: self._ledger.transact(end))
         await _insist(job, lambda: self._jobs.complete(job, self._worker))
+        span.end(outcome)
         self._crashes.pop(job.job_id, None)
         metrics.JOBS.labels(self._ledger.service, job.queue, outcome).inc()
         _log.info(
@@ -171,6 +183,7 @@ class JobWorker:
             job=job.job_id,
             outcome=outcome,
             seconds=round(seconds, 3),
+            **({"trace_id": trace} if (trace := tracing.trace_id(span.traceparent)) else {}),
         )
 
 

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import structlog
 
+from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.runtime.ops_server import ops_server
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.service import Service
-from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.settings import PlatformSettings, traces_are_collected
 from azaion_common.runtime.stopping import unless_stopped
 
 DRAIN_S = 18.0
@@ -40,7 +41,7 @@ async def run_services(services: Sequence[Service], home: Path) -> None:
     """
     settings = PlatformSettings.load(home, "platform")
     name = services[0].name if len(services) == 1 else "up"
-    with _locks(home, services):
+    with _locks(home, services), _tracing(name):
         async with _signals() as stopping, AsyncExitStack() as stack:
             platform = await _connect(stack, home, settings, name, stopping)
             if platform is not None:
@@ -141,6 +142,21 @@ async def _signals() -> AsyncIterator[asyncio.Event]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _tracing(service: str) -> Iterator[None]:
+    """Spans are recorded while the block runs, where a collector is named."""
+    if not traces_are_collected():
+        yield
+        return
+    tracer = tracing.otlp_tracer(service)
+    tracing.use(tracer)
+    try:
+        yield
+    finally:
+        tracing.use(None)
+        tracer.close()
 
 
 @contextmanager

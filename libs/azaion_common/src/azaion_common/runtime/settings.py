@@ -99,6 +99,12 @@ class PlatformSettings(ServiceSettings):
         return Partitioning(self.partitions)
 
 
+def traces_are_collected() -> bool:
+    """Whether OpenTelemetry's own variables name a collector."""
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(os.environ.get(name) for name in names)  # noqa: TID251
+
+
 def home_from(option: Path | None) -> Path:
     """The home: the option, else ``AZAION_HOME``, else ``./azaion-home``; absolute."""
     chosen = option or Path(os.environ.get("AZAION_HOME", "azaion-home"))  # noqa: TID251
