@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 running=$(docker compose ps --services --status running)
 [ -n "$running" ] || { echo "nothing is running: is COMPOSE_PROJECT_NAME right?" >&2; exit 1; }
 docker compose stop
-trap 'docker compose start --wait $running' EXIT
+trap 'docker compose up -d --no-build --no-recreate --wait $running' EXIT
 for volume in $(volumes); do
     [ -n "$(name_of "$volume")" ] || continue
     # Written beside and renamed: a backup is whole or absent.
