@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from s3test.rig import BIG, BIG_SHA256, PART_BYTES, QUICK, Rig, is_about, open_rig, problem
 from structlog.testing import capture_logs
+from testservers.given import GivenS3
+from testservers.locations import s3_location
 from testservers.s3 import PrivateS3
 from testservers.s3_faults import Exchange
 from testservers.s3_modes import (
@@ -20,7 +23,7 @@ from testservers.s3_modes import (
 )
 
 from azaion_common.errors import PermanentError, TransientError
-from azaion_common.storage.s3 import S3BlobStore
+from azaion_common.storage.s3 import S3BlobStore, make_bucket
 
 
 async def test_blobs_lie_under_their_hash_with_their_type(rig: Rig, big: Path) -> None:
@@ -193,3 +196,14 @@ async def test_other_bytes_are_never_handed_out(rig: Rig, tmp_path: Path) -> Non
             await attempt
         assert caught.value.code == "blob_corrupt"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_bucket_is_made_once(s3: PrivateS3 | GivenS3) -> None:
+    """Setting a platform up twice is harmless, and what was made can be used."""
+    location = replace(s3_location(s3), bucket=f"made-{secrets.token_hex(4)}")
+
+    await make_bucket(location)
+    async with S3BlobStore.open(location) as store:
+        first = await store.put(b"first", "text/plain")
+        await make_bucket(location)
+        assert await store.get(first.sha256) == b"first"

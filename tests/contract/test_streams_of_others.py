@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rstream import AMQPMessage
+from testservers.broker_source import BrokerSource
 from testservers.given import GivenRabbit
 from testservers.locations import plain_producer
 from testservers.rabbitmq import PrivateRabbit
@@ -71,3 +72,17 @@ async def test_a_stream_that_we_may_only_read_is_read(
 
     assert [each.body for each in records] == [b"from them"]
     assert caught.value.code == "broker_denied"
+
+
+async def test_a_broker_that_calls_itself_by_an_inner_name_is_used_by_its_outer_one(
+    broker_source: BrokerSource,
+) -> None:
+    """A broker in a container announces a name that only its neighbours can resolve: from outside its streams are written
+    and read all the same.
+    """
+    with PrivateRabbit(broker_source, extra_conf="stream.advertised_host = inner.invalid") as broker:
+        async with RabbitEventLog.open(StreamsLocation.parse(broker.stream_url), name="outside") as log:
+            await log.append("s", [Message(b"from outside", seq=1)], producer="p")
+            first = await anext(log.follow("s"))
+
+    assert [each.body for each in first] == [b"from outside"]

@@ -22,5 +22,5 @@ def register(app: typer.Typer) -> None:
 def make_bucket(home: Home = None) -> None:
     """Make the bucket that blobs_url names; one that is there is left as it is."""
     settings = PlatformSettings.load(home_from(home), "platform")
-    is_new = asyncio.run(transports.make_bucket(settings))
-    typer.echo(f"{settings.blobs_url}: {'made' if is_new else 'is there'}")
+    asyncio.run(transports.make_bucket(settings))
+    typer.echo(f"{settings.blobs_url} is there")

@@ -113,8 +113,8 @@ async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[Bl
         yield store
 
 
-async def make_bucket(settings: PlatformSettings) -> bool:
-    """Make the bucket of the blob store; False when it was there.
+async def make_bucket(settings: PlatformSettings) -> None:
+    """Make the bucket of the blob store; one of ours that is there stays as it is.
 
     Raises:
         PermanentError: ``no_bucket``: the settings name none; and as ``storage.s3.make_bucket``.
@@ -127,7 +127,7 @@ async def make_bucket(settings: PlatformSettings) -> bool:
         )
     with _extra():
         from azaion_common.storage import s3  # noqa: PLC0415 - optional
-    return await s3.make_bucket(_s3_location(settings.blobs_url, settings))
+    await s3.make_bucket(_s3_location(settings.blobs_url, settings))
 
 
 def _s3_location(url: str, settings: PlatformSettings) -> S3Location:

@@ -11,11 +11,9 @@ from azaion_common.storage.s3.limits import Limits
 from azaion_common.storage.s3.location import S3Location
 from azaion_common.storage.s3.session import client_for
 
-_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
-
-async def make_bucket(location: S3Location, limits: Limits | None = None) -> bool:
-    """Make the bucket of ``location``; False when it was there.
+async def make_bucket(location: S3Location, limits: Limits | None = None) -> None:
+    """Make the bucket of ``location``; one of ours that is there stays as it is.
 
     Raises:
         TransientError: ``store_unavailable``.
@@ -24,14 +22,12 @@ async def make_bucket(location: S3Location, limits: Limits | None = None) -> boo
     chosen = limits or Limits()
     async with client_for(location, chosen) as client:
 
-        async def make() -> bool:
+        async def make() -> None:
             try:
                 await client.create_bucket(Bucket=location.bucket)
             except ClientError as error:
-                if code_of(error) not in _THERE:
+                if code_of(error) != "BucketAlreadyOwnedByYou":
                     raise
-                return False
-            return True
 
         async with deadline_for(f"make bucket {location.bucket}", chosen) as deadline:
-            return await Calls(chosen).run(make, deadline)
+            await Calls(chosen).run(make, deadline)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -144,19 +144,33 @@ class Cluster:
     @asynccontextmanager
     async def to_leader(self, stream: str, purpose: str) -> AsyncIterator[Link]:
         """A link of one's own to the broker that takes messages for ``stream``, which is made when missing."""
-        leader, _ = await self._places(stream)
-        async with Link.connect(
-            self.location, name=f"{self.name} {purpose}", host=leader[0], port=leader[1]
-        ) as link:
-            yield link
+        leader, replicas = await self._places(stream)
+        async with AsyncExitStack() as stack:
+            yield await self._reach(stack, leader, purpose, alone=not set(replicas) - {leader})
 
     @asynccontextmanager
     async def to_replica(self, stream: str, purpose: str) -> AsyncIterator[Link]:
         """A link of one's own to a broker that hands out ``stream``, which is made when missing."""
         leader, replicas = await self._places(stream)
-        host, port = random.choice(replicas or [leader])  # noqa: S311 - spreads the load
-        async with Link.connect(self.location, name=f"{self.name} {purpose}", host=host, port=port) as link:
-            yield link
+        chosen = random.choice(replicas or [leader])  # noqa: S311 - spreads the load
+        async with AsyncExitStack() as stack:
+            yield await self._reach(stack, chosen, purpose, alone=not set(replicas) - {leader})
+
+    async def _reach(self, stack: AsyncExitStack, broker: Address, purpose: str, *, alone: bool) -> Link:
+        """By the address that it calls itself, or, where it holds the stream ``alone``, by ours: a broker in a container or
+        behind a forwarded port seldom knows its address outside.
+        """
+        try:
+            return await stack.enter_async_context(self._connect(broker, purpose))
+        except TransientError:
+            own = (self.location.host, self.location.port)
+            if not alone or own == broker:
+                raise
+            return await stack.enter_async_context(self._connect(own, purpose))
+
+    def _connect(self, address: Address, purpose: str) -> AbstractAsyncContextManager[Link]:
+        host, port = address
+        return Link.connect(self.location, name=f"{self.name} {purpose}", host=host, port=port)
 
     async def _places(self, stream: str) -> tuple[Address, list[Address]]:
         """Where its leader and its replicas are; a stream that was made just now takes a moment to have them."""
@@ -167,21 +181,13 @@ class Cluster:
                 leader, replicas = await self.ask(
                     lambda link: _places_of(link, stream), f"find the leader of {stream}"
                 )
-                return self._address(leader, replicas), [self._address(each, replicas) for each in replicas]
+                return (leader.host, leader.port), [(each.host, each.port) for each in replicas]
             except TransientError as error:
                 if error.code == "stream_missing":
                     self.forget(stream)
                 if error.code != ELECTING or time.monotonic() > until:
                     raise
             await asyncio.sleep(backoff.next())
-
-    def _address(self, broker: Broker, replicas: list[Broker]) -> Address:
-        """What it calls itself, or, where it holds the stream alone, what we reach it by: a broker in a container, or
-        behind a forwarded port, seldom knows its address outside.
-        """
-        if {each.reference for each in [broker, *replicas]} == {broker.reference}:
-            return self.location.host, self.location.port
-        return broker.host, broker.port
 
 
 @asynccontextmanager
