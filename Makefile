@@ -89,7 +89,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 
 $(CORE): $(BIN)/python constraints.txt $(PACKAGES:%=%/pyproject.toml)
-	$(PIP) --no-build-isolation $(PACKAGES:%=--editable %) --editable 'libs/azaion_common[production]'
+	$(PIP) --no-build-isolation $(PACKAGES:%=--editable %) --editable 'libs/azaion_common[production,traces]'
 	touch $@
 
 $(DEV): $(CORE) pyproject.toml

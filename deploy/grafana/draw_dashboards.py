@@ -79,8 +79,8 @@ def draw_panel(axis: Any, panel: make_dashboards.Panel, prometheus: str, seconds
         )
         return
     for label, each in series:
-        times = [dates.date2num(time_of(at)) for at, _ in each["values"]]
-        axis.plot(times, [float(number) / factor for _, number in each["values"]], label=label, linewidth=1.5)
+        points = [(dates.date2num(time_of(at)), float(number) / factor) for at, number in each["values"]]
+        axis.plot(*zip(*points, strict=True), label=label, linewidth=1.5)
     axis.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
     axis.xaxis.set_major_locator(ticker.MaxNLocator(5))
     axis.set_ylim(bottom=0)

@@ -158,7 +158,7 @@ PIPELINE = Dashboard(
                     "Trainings, exports and publications per hour, by how they ended.",
                     [
                         Query(
-                            "sum by (queue, outcome) (increase(azaion_jobs_total[1h])) or vector(0)",
+                            "sum by (queue, outcome) (increase(azaion_jobs_total[1h]))",
                             "{{queue}} {{outcome}}",
                         )
                     ],
@@ -180,26 +180,27 @@ PIPELINE = Dashboard(
                     [Query(f'rate(process_cpu_seconds_total{{job="azaion"}}[{RATE}])', "{{component}}")],
                 ),
                 Panel(
-                    "Broker",
-                    "What RabbitMQ has left: it stops taking messages at its limits, and services wait.",
-                    [
-                        Query("rabbitmq_disk_space_available_bytes", "disk free"),
-                        Query("rabbitmq_process_resident_memory_bytes", "memory used"),
-                    ],
+                    "Disk for the broker",
+                    "Free space where RabbitMQ keeps its streams. Below its limit (2 GB) it takes no messages, and services wait.",
+                    [Query("rabbitmq_disk_space_available_bytes", "free")],
+                    "bytes",
+                ),
+                Panel(
+                    "Memory of the broker",
+                    "Used by RabbitMQ. Above its limit (0.6 of the container's) it takes no messages, and services wait.",
+                    [Query("rabbitmq_process_resident_memory_bytes", "used")],
                     "bytes",
                 ),
                 Panel(
                     "Open files",
                     "Of each service; a line that only rises is a leak.",
                     [Query('process_open_fds{job="azaion"}', "{{component}}")],
-                    width=12,
                 ),
                 Panel(
                     "Since its start",
                     "Time since each process started; a saw-tooth is a service that keeps dying.",
                     [Query('time() - process_start_time_seconds{job="azaion"}', "{{component}}")],
                     "s",
-                    width=12,
                 ),
             ],
         ),
@@ -233,7 +234,7 @@ DATA = Dashboard(
                     "In messages about many pictures, per minute: unknown or already deleted.",
                     [
                         Query(
-                            f"sum by (reason) (rate(azaion_ingestor_names_refused_total[{RATE}])) * 60 or vector(0)",
+                            f"sum by (reason) (rate(azaion_ingestor_names_refused_total[{RATE}])) * 60",
                             "{{reason}}",
                         )
                     ],
@@ -278,7 +279,7 @@ DATA = Dashboard(
                     [
                         Query("sum(increase(azaion_augmentor_worker_crashes_total[1h]))", "crashes"),
                         Query(
-                            "sum by (reason) (increase(azaion_augmentor_reconcile_refused_total[1h])) or vector(0)",
+                            "sum by (reason) (increase(azaion_augmentor_reconcile_refused_total[1h]))",
                             "refused {{reason}}",
                         ),
                     ],
@@ -376,7 +377,7 @@ TRAINING = Dashboard(
                     "Per day, by outcome: rejected is a model that did not beat the champion.",
                     [
                         Query(
-                            "sum by (outcome) (increase(azaion_trainer_runs_total[1d])) or vector(0)",
+                            "sum by (outcome) (increase(azaion_trainer_runs_total[1d]))",
                             "{{outcome}}",
                         )
                     ],
@@ -400,7 +401,7 @@ TRAINING = Dashboard(
                     "Per day, by target and outcome. Anything but exported has not left.",
                     [
                         Query(
-                            "sum by (target, outcome) (increase(azaion_exporter_exports_total[1d])) or vector(0)",
+                            "sum by (target, outcome) (increase(azaion_exporter_exports_total[1d]))",
                             "{{target}} {{outcome}}",
                         )
                     ],
@@ -432,7 +433,7 @@ TRAINING = Dashboard(
                     "Per day, by target and outcome: anything but published has not left.",
                     [
                         Query(
-                            "sum by (target, outcome) (increase(azaion_publisher_publications_total[1d])) or vector(0)",
+                            "sum by (target, outcome) (increase(azaion_publisher_publications_total[1d]))",
                             "{{target}} {{outcome}}",
                         )
                     ],
@@ -453,7 +454,7 @@ TRAINING = Dashboard(
                     "Calls of the publisher to the API that had to be repeated, per hour.",
                     [
                         Query(
-                            "sum by (reason) (increase(azaion_publisher_api_retries_total[1h])) or vector(0)",
+                            "sum by (reason) (increase(azaion_publisher_api_retries_total[1h]))",
                             "{{reason}}",
                         )
                     ],
@@ -489,7 +490,7 @@ EDGE = Dashboard(
                     "Per second, by reason: a frame that could not be decoded or came too late.",
                     [
                         Query(
-                            f'sum by (reason) (rate(azaion_inferencer_frames_total{{fate="dropped"}}[{RATE}])) or vector(0)',
+                            f'sum by (reason) (rate(azaion_inferencer_frames_total{{fate="dropped"}}[{RATE}]))',
                             "{{reason}}",
                         )
                     ],

@@ -20,3 +20,4 @@ REFUSED = Counter(
 
 for why in ("saved", "recipe"):
     PICTURES.labels(why)  # 0 until there is one
+REFUSED.labels("blob_missing")

@@ -13,3 +13,6 @@ PARITY_MIN_IOU = Gauge("azaion_exporter_parity_min_iou", "Worst overlap of the l
 PARITY_SCORE_DIFFERENCE = Gauge(
     "azaion_exporter_parity_max_score_difference", "Worst score difference of the last comparison", ["target"]
 )
+
+EXPORTS.labels("onnx", "exported")  # 0 until there is one: a rise can only be seen from a number
+EXPORT_SECONDS.labels("onnx")

@@ -18,6 +18,11 @@ STAGE_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 MODEL = Gauge("azaion_inferencer_model_info", "1 for the model that serves", ["model", "release"])
+for fate in ("read", "inferred", "skipped"):
+    FRAMES.labels(fate, "")  # 0 until there is one: a rise can only be seen from a number
+FRAMES.labels("dropped", "behind")
+for stage in ("decode", "infer", "write"):
+    STAGE_SECONDS.labels(stage)
 
 
 class FrameCounter:

@@ -19,3 +19,4 @@ VIEWS_DUE = Gauge(
 
 for kind in ("saved", "validated", "deleted", "quarantined"):
     EVENTS.labels(f"image.{kind}.v1")  # 0 until there is one
+NAMES_REFUSED.labels("unknown_picture")

@@ -11,3 +11,7 @@ PUBLISH_SECONDS = Histogram(
 )  # fmt: skip
 RELEASE = Gauge("azaion_publisher_release", "Number of the newest release")
 API_RETRIES = Counter("azaion_publisher_api_retries", "Calls to the API that had to be repeated", ["reason"])
+
+PUBLICATIONS.labels("onnx", "published")  # 0 until there is one: a rise can only be seen from a number
+PUBLISH_SECONDS.labels("onnx")
+API_RETRIES.labels("ConnectError")

@@ -17,3 +17,6 @@ GPU_MEMORY = Gauge(
 RUNS = Counter("azaion_trainer_runs", "Training runs, by outcome", ["outcome"])
 TRAIN_SECONDS = Counter("azaion_trainer_train_seconds", "Seconds spent training, resumes included")
 CHAMPION_MAP = Gauge("azaion_trainer_champion_map50_95", "mAP50-95 of the champion when it was promoted")
+
+for outcome in ("trained", "rejected", "failed"):
+    RUNS.labels(outcome)  # 0 until there is one: a rise can only be seen from a number

@@ -63,6 +63,7 @@ class JobWorker:
         self._failed = failed
         self._lease_s = lease_s
         self._worker = ledger.service
+        metrics.JOBS.labels(ledger.service, queue, "done")  # 0 until there is one
         self._crashes: Counter[str] = Counter()
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
 
