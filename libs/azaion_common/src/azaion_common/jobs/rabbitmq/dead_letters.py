@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import DeadJob
 from azaion_common.jobs.rabbitmq import messages, topology
-from azaion_common.jobs.rabbitmq.link import ANSWER_S, Link
+from azaion_common.jobs.rabbitmq.link import Link, answer
 from azaion_common.jobs.rabbitmq.putter import Putter
 
 MOST = 1000
@@ -58,7 +58,7 @@ class DeadLetters:
 async def _lying_in(queue: AbstractQueue) -> list[AbstractIncomingMessage]:
     found: list[AbstractIncomingMessage] = []
     while len(found) < MOST:
-        message = await queue.get(fail=False, timeout=ANSWER_S)
+        message = await answer(queue.get(fail=False, timeout=None))
         if message is None:
             break
         found.append(message)

@@ -19,7 +19,7 @@ from azaion_common.errors import TransientError
 from azaion_common.jobs.leases import LeaseTable
 from azaion_common.jobs.rabbitmq import messages
 from azaion_common.jobs.rabbitmq.errors import UNAVAILABLE
-from azaion_common.jobs.rabbitmq.link import ANSWER_S, Link
+from azaion_common.jobs.rabbitmq.link import Link, answer
 from azaion_common.jobs.rabbitmq.topology import broker_name
 
 ONE = 1
@@ -45,7 +45,7 @@ class Intake:
             PermanentError: ``broker_denied``, ``broker_untrusted``, ``queue_mismatch``, ``ledger_denied``.
         """
         async with self._source(queue) as source:
-            while (message := await source.get(fail=False, timeout=ANSWER_S)) is not None:
+            while (message := await answer(source.get(fail=False, timeout=None))) is not None:
                 await self._move(queue, message)
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Intake:
     async def _source(self, queue: str) -> AsyncIterator[AbstractQueue]:
         async with self._link.channel(f"take jobs from {queue}") as channel:
             await self._link.declare(channel, queue)
-            await channel.set_qos(prefetch_count=ONE, timeout=ANSWER_S)
+            await answer(channel.set_qos(prefetch_count=ONE))
             yield await channel.get_queue(broker_name(queue), ensure=False)
 
     async def _move(self, queue: str, message: AbstractIncomingMessage) -> None:
@@ -91,11 +91,11 @@ class Arrivals:
         channel = await self._source.channel.get_underlay_channel()
         channel.on_consumer_cancel_callbacks.add(lambda _frame: self._arrived.put_nowait(None))
         self._source.channel.close_callbacks.add(lambda *_: self._arrived.put_nowait(None))
-        self._tag = await self._source.consume(self._arrived.put, timeout=ANSWER_S)
+        self._tag = await answer(self._source.consume(self._arrived.put))
 
     async def end(self) -> None:
         """Move what was sent before the broker knew that we want no more; given back, it would count as undelivered."""
-        await self._source.cancel(self._tag, timeout=ANSWER_S)
+        await answer(self._source.cancel(self._tag))
         while not self._arrived.empty():
             await self._take(self._arrived.get_nowait())
 
@@ -122,5 +122,5 @@ class Arrivals:
     async def _probe(self) -> None:
         """A question that only a broker that is there, and has the queue, answers: silence alone is no sign of either."""
         channel = await self._source.channel.get_underlay_channel()
-        await channel.queue_declare(self._source.name, passive=True, timeout=ANSWER_S)
+        await answer(channel.queue_declare(self._source.name, passive=True))
         self._probed_at = time.monotonic()

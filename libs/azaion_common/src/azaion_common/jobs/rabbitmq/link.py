@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -22,6 +23,7 @@ from azaion_common.jobs.rabbitmq.errors import UNAVAILABLE, typed_errors
 from azaion_common.jobs.rabbitmq.location import JobsLocation
 
 HEARTBEAT_S = 5
+Answer = TypeVar("Answer")
 ANSWER_S = 5.0
 """A broker that has not answered by then is taken for lost."""
 _CLOSE_S = 5.0
@@ -30,6 +32,17 @@ _BLOCKED_S = 0.2
 # What goes wrong is raised to us, and we log it once; these would log it again, each time, with tracebacks.
 for _library in ("aiormq", "aio_pika"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
+
+
+async def answer(question: Awaitable[Answer]) -> Answer:
+    """What the broker answers, in time. aio-pika's own ``timeout`` is ``asyncio.wait_for``, which on Python 3.11 swallows a
+    cancellation that comes with the answer.
+
+    Raises:
+        TimeoutError: it has not answered.
+    """
+    async with asyncio.timeout(ANSWER_S):
+        return await question
 
 
 class Link:
