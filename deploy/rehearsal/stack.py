@@ -9,6 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,10 @@ class Stack:
     def up(self) -> None:
         """Start everything and wait until it is healthy; notes how long each took."""
         started = time.monotonic()
-        self.compose("up", "-d", "--no-build")
+        with ThreadPoolExecutor(1) as pool:
+            going_up = pool.submit(self.compose, "up", "-d", "--no-build")
+            self.wait_healthy(started)
+            going_up.result()
         self.wait_healthy(started)
 
     def wait_healthy(self, started: float | None = None) -> None:
@@ -130,7 +134,7 @@ def value(expression: str) -> float:
 
 
 def _is_well(state: Mapping[str, Any]) -> bool:
-    if state["Service"] == "bucket":
+    if state["Service"] in ("bucket", "blobs-owner"):
         return bool(state["State"] == "exited" and state["ExitCode"] == 0)
     return bool(state["State"] == "running" and state["Health"] == "healthy")
 
