@@ -25,6 +25,8 @@ from matplotlib import dates, ticker
 from matplotlib import pyplot as plt
 
 POINTS = 200
+_HEAD = 2
+"""Rows of the grid above the first panel, for the title."""
 _LABEL = re.compile(r"\{\{(\w+)\}\}")
 _SCALES = {
     "bytes": (1 << 20, "MiB"),
@@ -50,16 +52,22 @@ def main() -> None:
 
 
 def draw(dashboard: make_dashboards.Dashboard, path: Path, prometheus: str, seconds: float) -> None:
-    """Every panel in its row, by the same queries as in Grafana."""
-    panels = [panel for row in dashboard.rows for panel in row.panels]
-    rows = -(-len(panels) // 3)
-    figure, axes = plt.subplots(rows, 3, figsize=(16, 2.9 * rows), squeeze=False, layout="constrained")
-    figure.suptitle(f"{dashboard.title}\n{dashboard.description}", fontsize=13)
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
-    for axis, panel in zip(axes.flat, panels, strict=False):
-        draw_panel(axis, panel, prometheus, seconds)
-    figure.savefig(path, dpi=70)
+    """Every panel where Grafana has it, by the same queries."""
+    laid_out = make_dashboards.as_json(dashboard)["panels"]
+    height = max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in laid_out) + _HEAD
+    figure = plt.figure(figsize=(16, height * 0.33))
+    figure.text(0.01, 1 - 0.9 / height, dashboard.title, fontsize=15, weight="bold")
+    figure.text(0.01, 1 - 1.6 / height, dashboard.description, fontsize=10)
+    panels = iter(panel for row in dashboard.rows for panel in row.panels)
+    for each in laid_out:
+        left, top, wide, high = (each["gridPos"][side] for side in "xywh")
+        bottom = 1 - (top + high + _HEAD) / height
+        if each["type"] == "row":
+            figure.text(0.01, bottom + 0.2 / height, each["title"], fontsize=12, weight="bold", color="0.35")
+            continue
+        place = (left / 24 + 0.03, bottom + 1.2 / height, wide / 24 - 0.045, (high - 2.4) / height)
+        draw_panel(figure.add_axes(place), next(panels), prometheus, seconds)
+    figure.savefig(path, dpi=65)
     plt.close(figure)
 
 

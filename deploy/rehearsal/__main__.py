@@ -44,6 +44,7 @@ class Rehearsal:
         self.work = work
         self.options = options
         self.report: dict[str, Any] = {}
+        self.imported_at = time.monotonic()
 
     def build(self) -> None:
         started = time.monotonic()
@@ -87,6 +88,16 @@ class Rehearsal:
         except RehearsalError as error:
             raise RehearsalError(f"queries without an answer: {silent}") from error
         self.note("dashboard_queries", len(wanted))
+
+    def draw_dashboards(self) -> None:
+        """As they would look now."""
+        program = [
+            str(ROOT / "toolchains/ultralytics/.venv/bin/python"),
+            str(ROOT / "deploy/grafana/draw_dashboards.py"),
+        ]
+        minutes = (time.monotonic() - self.imported_at) / 60 + 0.5
+        run(*program, "--minutes", f"{minutes:.1f}", str(self.options.draw))
+        self.note("drawn", str(self.options.draw))
 
     def look_for_secrets(self) -> None:
         images = list(self.report["images"])
@@ -148,6 +159,7 @@ class Rehearsal:
             self.stack.environment,
         )
         self.note("imported", sent)
+        self.imported_at = time.monotonic()
 
     def _kill(self, victims: list[str] | tuple[str, ...]) -> None:
         for victim in victims:
@@ -210,6 +222,8 @@ def rehearse(options: argparse.Namespace, work: Path) -> dict[str, Any]:
                 rehearsal.build()
                 outcome = rehearsal.undisturbed()
                 rehearsal.ask_dashboards()
+                if options.draw:
+                    rehearsal.draw_dashboards()
                 rehearsal.look_for_secrets()
                 if "backup" not in skipped:
                     rehearsal.back_up_and_restore(outcome)
@@ -242,6 +256,9 @@ def main() -> int:
         "--media",
         type=lambda text: Path(text).resolve(),
         help="what the inferencer looks at (default: the pictures)",
+    )
+    parser.add_argument(
+        "--draw", type=lambda text: Path(text).resolve(), help="draw the dashboards into this folder"
     )
     parser.add_argument("--skip", default="", help="parts to leave out: kills, backup")
     parser.add_argument("--json", type=Path, help="write the report there, too")

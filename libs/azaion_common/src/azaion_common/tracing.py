@@ -7,11 +7,13 @@ variables.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from azaion_common.errors import PermanentError
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _WELL = frozenset({"applied", "passed_over", "done"})
 
 
@@ -83,16 +85,16 @@ def use(tracer: Tracer | None) -> None:
 
 
 def begin(name: str, parent: str | None, **attributes: str | int) -> Span:
-    """A span that follows from ``parent`` (a traceparent; None: the beginning of a trace)."""
+    """A span that follows from ``parent`` (a traceparent; None, or whatever is none: the beginning of a trace)."""
+    sound = parent if parent and _TRACEPARENT.fullmatch(parent) else None
     if _tracer is None:
-        return Unrecorded(parent)
-    return _tracer.begin(name, parent, attributes)
+        return Unrecorded(sound)
+    return _tracer.begin(name, sound, attributes)
 
 
 def trace_id(traceparent: str | None) -> str | None:
     """The id of the trace, 32 hex digits."""
-    parts = (traceparent or "").split("-")
-    return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - version, trace, span, flags
+    return traceparent.split("-")[1] if traceparent else None
 
 
 def otlp_tracer(service: str) -> Tracer:
