@@ -158,7 +158,7 @@ PIPELINE = Dashboard(
                     "Trainings, exports and publications per hour, by how they ended.",
                     [
                         Query(
-                            "sum by (queue, outcome) (increase(azaion_jobs_total[1h]))",
+                            "round(sum by (queue, outcome) (increase(azaion_jobs_total[1h])))",
                             "{{queue}} {{outcome}}",
                         )
                     ],
@@ -377,7 +377,7 @@ TRAINING = Dashboard(
                     "Per day, by outcome: rejected is a model that did not beat the champion.",
                     [
                         Query(
-                            "sum by (outcome) (increase(azaion_trainer_runs_total[1d]))",
+                            "round(sum by (outcome) (increase(azaion_trainer_runs_total[1d])))",
                             "{{outcome}}",
                         )
                     ],
@@ -401,7 +401,7 @@ TRAINING = Dashboard(
                     "Per day, by target and outcome. Anything but exported has not left.",
                     [
                         Query(
-                            "sum by (target, outcome) (increase(azaion_exporter_exports_total[1d]))",
+                            "round(sum by (target, outcome) (increase(azaion_exporter_exports_total[1d])))",
                             "{{target}} {{outcome}}",
                         )
                     ],
@@ -433,7 +433,7 @@ TRAINING = Dashboard(
                     "Per day, by target and outcome: anything but published has not left.",
                     [
                         Query(
-                            "sum by (target, outcome) (increase(azaion_publisher_publications_total[1d]))",
+                            "round(sum by (target, outcome) (increase(azaion_publisher_publications_total[1d])))",
                             "{{target}} {{outcome}}",
                         )
                     ],

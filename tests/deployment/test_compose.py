@@ -98,3 +98,14 @@ def test_devices_get_no_more_than_they_need() -> None:
     assert "ledgers" not in inferencer["networks"]
     sources = {each["source"] for each in inferencer["secrets"]}
     assert sources == {"device_streams_url", "s3_secret_key", "device_account", "fleet_key"}
+
+
+def test_the_gpu_goes_to_those_that_use_it() -> None:
+    """With the overlay trainer, exporter and inferencer have a GPU and images of their own; nobody else changes."""
+    overlay = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())["services"]
+
+    assert overlay.keys() == {"trainer", "exporter", "inferencer"}
+    for name, container in overlay.items():
+        (device,) = container["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+        assert container["image"] != SERVICES[name]["image"]
