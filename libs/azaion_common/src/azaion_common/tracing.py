@@ -8,11 +8,13 @@ variables.
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from azaion_common.errors import PermanentError
 
+CLOSE_S = 3.0
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _WELL = frozenset({"applied", "passed_over", "done"})
 
@@ -72,7 +74,10 @@ class Tracer:
         return _Recorded(self._tracer.start_span(name, context=context, attributes=attributes))
 
     def close(self) -> None:
-        self._provider.shutdown()
+        """Send the rest, if that goes quickly: a process that is told to stop does not wait for a collector that is away."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(CLOSE_S)
 
 
 _tracer: Tracer | None = None
@@ -115,6 +120,6 @@ def otlp_tracer(service: str) -> Tracer:
             hint="pip install 'azaion-common[traces]'",
         ) from error
     resource = Resource.create({"service.name": f"azaion-{service}", "service.namespace": "azaion"})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracer(provider)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -68,3 +70,19 @@ def test_nothing_of_opentelemetry_is_loaded_without_a_collector() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_collector_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work goes on, and a stop takes a few seconds at most."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracer = tracing.otlp_tracer("test")
+        tracing.use(tracer)
+        started = time.monotonic()
+        tracing.begin("work", None).end("applied")
+        began = time.monotonic()
+        tracer.close()
+        tracing.use(None)
+
+    assert began - started < 1
+    assert time.monotonic() - began < tracing.CLOSE_S + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 
 from azaion_common.annotations import wire
@@ -63,7 +64,12 @@ async def _watch_pictures(ledger: Ledger) -> None:
         for state, count in found.items():
             metrics.PICTURES.labels(ledger.service, state.value).set(count)
 
-    await watch(ledger, records.count_by_state, show)
+    try:
+        await watch(ledger, records.count_by_state, show)
+    finally:  # a part that moved to another process is counted there
+        for state in State:
+            with suppress(KeyError):
+                metrics.PICTURES.remove(ledger.service, state.value)
 
 
 def _keeper(platform: Platform, ledger: Ledger) -> ViewKeeper | Unshown:

@@ -95,6 +95,7 @@ class Consumer(Generic[Content, Prepared]):
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            metrics.forget(self._ledger.service, self._stream)
 
     async def _read_on(self, stopping: asyncio.Event) -> None:
         """Read until stopped, or until something says where else to go on."""

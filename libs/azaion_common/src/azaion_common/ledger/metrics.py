@@ -1,5 +1,7 @@
 """What the consumer and the job worker of every service count."""
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES = Counter(
@@ -39,3 +41,9 @@ def expect(service: str, stream: str) -> None:
         MESSAGES.labels(service, stream, outcome)
     REWINDS.labels(service, stream)
     HALTED.labels(service, stream).set(0)
+
+
+def forget(service: str, stream: str) -> None:
+    """This process does not read the stream any more: how far behind it is, is another's to tell."""
+    with suppress(KeyError):
+        LAG.remove(service, stream)

@@ -35,4 +35,11 @@ async def watch_books(ledger: Ledger) -> None:
         metrics.OUTBOX.labels(ledger.service).set(unsent)
         metrics.DEAD_LETTERS.labels(ledger.service).set(still_open)
 
-    await watch(ledger, lambda connection: (outbox_depth(connection), letters.count_open(connection)), show)
+    try:
+        await watch(
+            ledger, lambda connection: (outbox_depth(connection), letters.count_open(connection)), show
+        )
+    finally:  # a part of a stream that moved to another process is told of by that one
+        for gauge in (metrics.OUTBOX, metrics.DEAD_LETTERS):
+            with suppress(KeyError):
+                gauge.remove(ledger.service)

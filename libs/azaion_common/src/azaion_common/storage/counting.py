@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from prometheus_client import Counter, Histogram
@@ -49,9 +49,14 @@ class CountedBlobs:
         return await self._store.size(sha256)
 
     async def read(self, sha256: str, *, offset: int = 0, chunk_bytes: int = 1 << 20) -> AsyncIterator[bytes]:
-        async for chunk in self._store.read(sha256, offset=offset, chunk_bytes=chunk_bytes):
-            BYTES.labels(_READ).inc(len(chunk))
-            yield chunk
+        chunks = self._store.read(sha256, offset=offset, chunk_bytes=chunk_bytes)
+        try:
+            async for chunk in chunks:
+                BYTES.labels(_READ).inc(len(chunk))
+                yield chunk
+        finally:
+            if isinstance(chunks, AsyncGenerator):  # ends with its reader, not some time later
+                await chunks.aclose()
 
     async def delete(self, sha256: str) -> None:
         await self._store.delete(sha256)
