@@ -17,7 +17,8 @@ WORKDIR /opt/toolchains/ultralytics
 COPY toolchains/ultralytics/requirements*.txt ./
 RUN python -m venv .venv && .venv/bin/pip install --quiet -r requirements-torch.txt && .venv/bin/pip install --quiet -r requirements.txt
 COPY toolchains/ultralytics ./
-RUN ./install.sh image && .venv/bin/python -m pip uninstall --quiet --yes pip
+COPY deploy/docker/sbom.py /src/
+RUN ./install.sh image && .venv/bin/python -m pip uninstall --quiet --yes pip && .venv/bin/python /src/sbom.py > sbom.cdx.json
 
 FROM ${PYTHON} AS toolchain-ultralytics
 LABEL org.opencontainers.image.title="azaion-toolchain-ultralytics" \
