@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from rehearsal.secrecy import canaries
 
 from azaion_api.tokens import load_key
 from azaion_common.packages import load_fleet_key
@@ -88,3 +89,22 @@ def test_services_read_their_keys_and_settings(
     assert settings.ledger_url is not None
     assert settings.ledger_url.get_secret_value() == (folder / "ledger_url").read_text()
     assert settings.s3_endpoint_url == "http://blob-store:8333"
+
+
+def test_the_search_for_secrets_knows_them_all(folder: Path) -> None:
+    """The rehearsal looks for every password, key and address with a password that was made, in each of its forms."""
+    wanted = canaries(folder)
+
+    for name in (
+        "postgres_password",
+        "s3_secret_key",
+        "grafana_password",
+        "streams_url",
+        "jobs_url",
+        "ledger_url",
+    ):
+        assert (folder / name).read_bytes() in wanted
+    for role in ("admin", "service", "device"):
+        assert json.loads((folder / f"{role}.json").read_text())["password"].encode() in wanted
+    assert (folder / "api-signing-key.pem").read_bytes().splitlines()[1] in wanted
+    assert len(wanted) >= 14
