@@ -67,15 +67,15 @@ def import_pictures(
 
 def wait_for(what: str, check: Callable[[], bool], patience_s: float = LOOP_S) -> float:
     """Seconds until ``check`` holds."""
-    started = time.monotonic()
+    started, last = time.monotonic(), ""
     while time.monotonic() - started < patience_s:
         try:
             if check():
                 return time.monotonic() - started
-        except (OSError, RehearsalError, ValueError):
-            pass  # whatever was asked is being restarted
+        except (OSError, RehearsalError, ValueError) as error:
+            last = f"; the last try: {error}"  # whatever was asked may be being restarted
         time.sleep(2)
-    raise RehearsalError(f"{what} did not come in {patience_s:g} s")
+    raise RehearsalError(f"{what} did not come in {patience_s:g} s{last}")
 
 
 def wait_for_release(stack: Stack, number: int) -> float:

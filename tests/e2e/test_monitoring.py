@@ -96,17 +96,16 @@ def test_one_trace_leads_from_an_annotation_to_the_published_model(watched: Watc
         at = trace[at.parent]
     names.append(at.name)
 
-    assert names == [
+    assert names[:5] == [
         "publisher publications",
         "publisher model.exported.v1",
         "exporter exports",
         "exporter model.trained.v1",
         "trainer trainings",
-        names[5],
-        *names[6:],
     ]
     assert names[5].startswith("trainer ")
     assert names[-1] == "ingestor azaion-annotations"
+    assert "augmentor image.saved.v1" in {span.name for span in trace.values()}
     assert {span.outcome for span in trace.values()} <= {"applied", "passed_over", "done"}
 
 

@@ -6,14 +6,13 @@ once and kept in the cache folder.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from testservers.installing import Say, apt_install, may_apt_install, need_image, run
+from testservers.installing import Say, apt_install, may_apt_install, need_image, only_one, run
 
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
@@ -48,7 +47,7 @@ def find_source(say: Say) -> BrokerSource:
     root = _cache() / f"rabbitmq-{SUITE}"
     if os.geteuid() != 0 or not (root.exists() or may_apt_install()):
         return in_docker(say)
-    with _only_one(root):
+    with only_one(root):
         if not root.exists():
             _make_chroot(root, say)
     version = _version(root) or "?"
@@ -96,17 +95,3 @@ def _cache() -> Path:
 
 def _is_debian() -> bool:
     return "\nID=debian" in "\n" + Path("/etc/os-release").read_text()
-
-
-class _only_one:  # noqa: N801 - reads as a statement
-    """One process at a time makes the chroot."""
-
-    def __init__(self, root: Path) -> None:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        self._file = root.with_suffix(".lock").open("w")
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()

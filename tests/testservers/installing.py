@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 Say = Callable[[str], None]
+_APT = Path.home() / ".cache" / "azaion" / "apt"
 
 
 class ServerMissingError(RuntimeError):
     """A server cannot be had here; the text says what to do."""
 
 
+class only_one:  # noqa: N801 - reads as a statement
+    """One process at a time makes ``path``: the workers of a test run start together."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.with_suffix(".lock").open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
 def apt_install(*packages: str) -> None:
     """Install Debian packages; raises ServerMissingError."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}  # noqa: TID251 - handed on
-    run("apt-get", "update", environment=environment)
-    run("apt-get", "install", "-y", "--no-install-recommends", *packages, environment=environment)
+    with only_one(_APT):
+        run("apt-get", "update", environment=environment)
+        run("apt-get", "install", "-y", "--no-install-recommends", *packages, environment=environment)
+
+
+def apt_unpack(package: str, folder: Path) -> None:
+    """Unpack a Debian package into ``folder``, installing nothing; raises ServerMissingError."""
+    with only_one(_APT), tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        if os.geteuid() == 0:
+            run("apt-get", "update")
+        run("apt-get", "download", "-q", package, folder=work)
+        run("dpkg", "-x", str(next(Path(work).glob(f"{package}_*.deb"))), f"{work}/root")
+        Path(work, "root").rename(folder)
 
 
 def may_apt_install() -> bool:
@@ -38,9 +67,9 @@ def need_image(image: str, say: Say, otherwise: str) -> None:
         run("docker", "pull", image)
 
 
-def run(*command: str, environment: dict[str, str] | None = None) -> None:
+def run(*command: str, environment: dict[str, str] | None = None, folder: str | None = None) -> None:
     """Raises ServerMissingError with the end of what the command said."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
     if done.returncode != 0:
         end = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
         raise ServerMissingError(f"{' '.join(command)} failed:\n{end}")

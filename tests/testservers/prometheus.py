@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 import urllib.parse
 import urllib.request
@@ -14,7 +12,7 @@ from typing import Any, Self
 
 import yaml
 
-from testservers.installing import Say, ServerMissingError, run
+from testservers.installing import Say, ServerMissingError, apt_unpack, only_one
 from testservers.processes import LOOPBACK, end, free_port, start, wait_for_ports
 
 SCRAPE_S = 1
@@ -30,22 +28,13 @@ def find_programs(say: Say) -> Path:
         say(f"Prometheus of {installed}")
         return Path(installed).parent
     folder = Path.home() / ".cache" / "azaion" / "prometheus"
-    if not (folder / "usr/bin/promtool").exists():
-        _unpack(folder)
-    say(f"Prometheus of Debian's package, unpacked into {folder}")
-    return folder / "usr/bin"
-
-
-def _unpack(folder: Path) -> None:
     if shutil.which("apt-get") is None:
         raise ServerMissingError("Prometheus is missing: install prometheus, so that promtool is on the PATH")
-    if os.geteuid() == 0:
-        run("apt-get", "update")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        subprocess.run(["apt-get", "download", "-q", "prometheus"], cwd=work, check=True, capture_output=True)
-        run("dpkg", "-x", str(next(Path(work).glob("prometheus_*.deb"))), f"{work}/root")
-        Path(work, "root").rename(folder)
+    with only_one(folder):
+        if not folder.exists():
+            apt_unpack("prometheus", folder)
+    say(f"Prometheus of Debian's package, unpacked into {folder}")
+    return folder / "usr/bin"
 
 
 class PrivatePrometheus:
