@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from testservers.installing import Say, apt_install, may_apt_install, need_image, only_one, run
+from testservers.installing import Say, apt_install, cache, may_apt_install, need_image, only_one, run
 
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
@@ -44,7 +44,7 @@ def find_source(say: Say) -> BrokerSource:
     if native is not None and int(native.split(".")[0]) >= _ENOUGH:
         say(f"RabbitMQ {native} of this machine")
         return BrokerSource(Path("/"), native)
-    root = _cache() / f"rabbitmq-{SUITE}"
+    root = cache() / f"rabbitmq-{SUITE}"
     if os.geteuid() != 0 or not (root.exists() or may_apt_install()):
         return in_docker(say)
     with only_one(root):
@@ -86,11 +86,6 @@ def _version(root: Path) -> str | None:
     """From the folder that holds RabbitMQ's code: ``/usr/lib/rabbitmq/lib/rabbitmq_server-4.0.5``."""
     found = sorted((root / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"))
     return found[-1].name.partition("-")[2] if found else None
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # noqa: TID251 - where caches belong
-    return Path(base) / "azaion"
 
 
 def _is_debian() -> bool:

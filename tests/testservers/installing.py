@@ -11,11 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 Say = Callable[[str], None]
-_APT = Path.home() / ".cache" / "azaion" / "apt"
 
 
 class ServerMissingError(RuntimeError):
     """A server cannot be had here; the text says what to do."""
+
+
+def cache() -> Path:
+    """What is fetched or made once lies here."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # noqa: TID251 - where caches belong
+    return Path(base) / "azaion"
 
 
 class only_one:  # noqa: N801 - reads as a statement
@@ -35,14 +40,14 @@ class only_one:  # noqa: N801 - reads as a statement
 def apt_install(*packages: str) -> None:
     """Install Debian packages; raises ServerMissingError."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}  # noqa: TID251 - handed on
-    with only_one(_APT):
+    with only_one(cache() / "apt"):
         run("apt-get", "update", environment=environment)
         run("apt-get", "install", "-y", "--no-install-recommends", *packages, environment=environment)
 
 
 def apt_unpack(package: str, folder: Path) -> None:
     """Unpack a Debian package into ``folder``, installing nothing; raises ServerMissingError."""
-    with only_one(_APT), tempfile.TemporaryDirectory(dir=folder.parent) as work:
+    with only_one(cache() / "apt"), tempfile.TemporaryDirectory(dir=folder.parent) as work:
         if os.geteuid() == 0:
             run("apt-get", "update")
         run("apt-get", "download", "-q", package, folder=work)

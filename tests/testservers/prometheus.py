@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import yaml
 
-from testservers.installing import Say, ServerMissingError, apt_unpack, only_one
+from testservers.installing import Say, ServerMissingError, apt_unpack, cache, only_one
 from testservers.processes import LOOPBACK, end, free_port, start, wait_for_ports
 
 SCRAPE_S = 1
@@ -27,7 +27,7 @@ def find_programs(say: Say) -> Path:
     if (installed := shutil.which("prometheus")) and shutil.which("promtool"):
         say(f"Prometheus of {installed}")
         return Path(installed).parent
-    folder = Path.home() / ".cache" / "azaion" / "prometheus"
+    folder = cache() / "prometheus"
     if shutil.which("apt-get") is None:
         raise ServerMissingError("Prometheus is missing: install prometheus, so that promtool is on the PATH")
     with only_one(folder):
