@@ -18,11 +18,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.errors import AzaionError
 from azaion_common.events import Event, ImageDeleted, images
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.handler import Delivery, Effect, Outgoing
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.process import run_services
@@ -44,7 +43,7 @@ EFFECTS = sa.Table(
 Content = str | Event
 
 
-class Recorder:
+class Recorder(OneByOne[Any, str]):
     """Makes a row of each message; implements ``Handler``."""
 
     def __init__(self, *, tells: bool, slow_s: float = 0.0) -> None:
@@ -56,14 +55,9 @@ class Recorder:
         content = delivery.content
         return content.name if isinstance(content, ImageDeleted) else str(content)
 
-    def apply(self, connection: Connection, delivery: Delivery[Any], prepared: str) -> Iterable[Effect]:
+    def apply_one(self, connection: Connection, delivery: Delivery[Any], prepared: str) -> Iterable[Effect]:
         connection.execute(EFFECTS.insert().values(input=prepared))
         return [Outgoing(images.STREAM, ImageDeleted(name=prepared), prepared)] if self._tells else []
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
-        return []
 
 
 def decode_input(record: Record) -> Delivery[str]:

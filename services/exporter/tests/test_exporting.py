@@ -149,12 +149,12 @@ async def test_a_trained_model_makes_one_job_per_target_whenever_it_is_read(benc
     """Reading the event again makes the same jobs, which the queue takes once; other events make none."""
     planner: Any = Planner((Target(), Target(imgsz=640, batch=4)))
 
-    first, again = [list(planner.apply(None, delivery(bench.model), None)) for _ in range(2)]
+    first, again = [list(planner.apply_one(None, delivery(bench.model), None)) for _ in range(2)]
 
     assert first == again
     assert len({job.job_id for job in first}) == 2
     exported = announced(await bench.exporter.run(job_of(bench)))
-    assert list(planner.apply(None, delivery(exported), None)) == []
+    assert list(planner.apply_one(None, delivery(exported), None)) == []
 
 
 async def test_through_the_queue_an_export_is_announced_once(bench: Any, tmp_path: Any) -> None:

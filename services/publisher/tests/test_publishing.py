@@ -246,14 +246,14 @@ async def test_only_proven_exports_of_fresh_champions_are_published_unasked(benc
         update={"parity": bench.export.parity.model_copy(update={"passed": False})}
     )
 
-    first, again = [list(planner.apply(None, delivery(bench.export), None)) for _ in range(2)]
+    first, again = [list(planner.apply_one(None, delivery(bench.export), None)) for _ in range(2)]
 
     assert len(first) == 1
     assert first == again
-    assert list(planner.apply(None, delivery(by_hand), None)) == []
-    assert list(Planner(automatic=False).apply(None, delivery(bench.export), None)) == []  # type: ignore[arg-type]
+    assert list(planner.apply_one(None, delivery(by_hand), None)) == []
+    assert list(Planner(automatic=False).apply_one(None, delivery(bench.export), None)) == []  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match="export_unproven"):
-        planner.apply(None, delivery(unproven), None)
+        planner.apply_one(None, delivery(unproven), None)
 
 
 async def test_through_the_queue_a_job_put_twice_ends_in_one_release(bench: Any) -> None:

@@ -305,7 +305,7 @@ def keep(ledger: Ledger) -> Callable[..., object]:
 
         def handle(connection: Connection) -> None:
             for delivery in deliveries:
-                keeper.apply(connection, delivery, None)
+                keeper.apply_one(connection, delivery, None)
 
         await ledger.transact(handle)
 

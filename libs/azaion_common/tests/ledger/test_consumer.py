@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table
 
-from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
+from azaion_common.errors import PermanentError, SetupError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode, encode
 from azaion_common.events.envelope import wrap
@@ -25,7 +25,7 @@ from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.accounting import StreamAccount, account, cursors
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.handler import Delivery, Effect, Outgoing
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
 from azaion_common.streams import Message, Record
@@ -40,7 +40,7 @@ class Died(BaseException):
 
 
 @dataclass
-class Recorder:
+class Recorder(OneByOne[str, str]):
     """Writes each name into its table and announces it; told to fail by name."""
 
     refuse_in: dict[str, str] = field(default_factory=dict)
@@ -61,18 +61,13 @@ class Recorder:
         self._fail("prepare", delivery.content)
         return delivery.content.upper()
 
-    def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
+    def apply_one(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
         self.applied[prepared] += 1
         if self.dies_in == "apply" and prepared == self.dies_at:
             raise Died
         connection.execute(NAMES.insert().values(name=prepared))
         self._fail("apply", delivery.content)
         return [Outgoing(images.STREAM, ImageDeleted(name=prepared), prepared)]
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
-        return []
 
     def _fail(self, step: str, name: str) -> None:
         if self.refuse_in.get(name) == step:
@@ -365,10 +360,10 @@ class Overlapping(Recorder):
             await asyncio.sleep(0.1)  # until all have come
         return await super().prepare(delivery)
 
-    def apply(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
+    def apply_one(self, connection: Connection, delivery: Delivery[str], prepared: str) -> Iterable[Effect]:
         if prepared == "A":
             self.overlapped = self._next.wait(5)
-        return super().apply(connection, delivery, prepared)
+        return super().apply_one(connection, delivery, prepared)
 
 
 async def test_the_same_event_twice_is_applied_once(platform: Platform) -> None:

@@ -9,14 +9,12 @@ from sqlalchemy import Connection
 
 from azaion_augmentor import metrics, records
 from azaion_augmentor.batches import Batches
-from azaion_common.errors import AzaionError
 from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets
-from azaion_common.ledger.handler import Delivery, Effect, Outgoing
-from azaion_common.streams import Record
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 
 
 @dataclass(frozen=True)
-class Augmentor:
+class Augmentor(OneByOne[Event, BatchAugmented | None]):
     """``image.saved`` becomes ``batch.augmented``; ``image.deleted`` takes the variants away.
 
     A revision that is older than the one known came late and is ignored; one that is announced again (by an ingestor
@@ -34,7 +32,7 @@ class Augmentor:
             case _:
                 return None
 
-    def apply(
+    def apply_one(
         self, connection: Connection, delivery: Delivery[Event], prepared: BatchAugmented | None
     ) -> Iterable[Effect]:
         match delivery.content, prepared:
@@ -45,11 +43,6 @@ class Augmentor:
                 self.view_changed()
             case _:
                 pass  # validated or quarantined: nothing to multiply
-        return []
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
         return []
 
     def _apply_saved(

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from azaion_common.errors import AzaionError
 from azaion_common.events import Event, ModelTrained
-from azaion_common.ledger.handler import Delivery, Effect
-from azaion_common.streams import Record
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne
 from azaion_exporter.plan import Target, jobs_for
 
 
 @dataclass(frozen=True)
-class Planner:
+class Planner(OneByOne[Event, None]):
     """Asks for one export per target of every model that became champion."""
 
     targets: tuple[Target, ...]
@@ -23,14 +21,11 @@ class Planner:
     async def prepare(self, delivery: Delivery[Event]) -> None:
         """Nothing here is slow."""
 
-    def apply(self, connection: Connection, delivery: Delivery[Event], prepared: None) -> Iterable[Effect]:
+    def apply_one(
+        self, connection: Connection, delivery: Delivery[Event], prepared: None
+    ) -> Iterable[Effect]:
         match delivery.content:
             case ModelTrained() as model:
                 return jobs_for(model, self.targets)
             case _:
                 return []
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
-        return []

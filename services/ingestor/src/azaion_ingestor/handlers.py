@@ -24,10 +24,11 @@ from azaion_common.catalogue import Catalogue
 from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.events import BlobRef, Box, ImageQuarantined, MessageDeadLettered, dead_letters, images
 from azaion_common.events.images import ImagesEvent
-from azaion_common.ledger.handler import Delivery, Outgoing
+from azaion_common.ledger.handler import Delivery, Outgoing, Ready
 from azaion_common.storage import BlobStore
 from azaion_common.streams import Record
 from azaion_ingestor import metrics, pictures, records
+from azaion_ingestor.album import Album
 from azaion_ingestor.inspector import Inspector
 from azaion_ingestor.pictures import Content, Incoming, Origin, Picture
 from azaion_ingestor.refusals import CORRUPTED, salvage
@@ -87,25 +88,40 @@ class Ingestor:
                 return None
 
     def apply(
-        self, connection: Connection, delivery: Delivery[WireMessage], prepared: Prepared
-    ) -> Iterable[Outgoing]:
-        """Bring the rows in line with the message."""
+        self, connection: Connection, batch: Sequence[Ready[WireMessage, Prepared]]
+    ) -> Sequence[Iterable[Outgoing]]:
+        """Bring the rows in line with the messages."""
         self._changed()
-        if delivery.again:
-            hidden = records.forgive(connection, delivery.record.stream, delivery.record.offset)
+        album = Album(connection, (name for each in batch for name in self._names(each.delivery.content)))
+        effects = [self._apply(connection, album, each) for each in batch]
+        album.save()
+        return effects
+
+    def _apply(
+        self, connection: Connection, album: Album, each: Ready[WireMessage, Prepared]
+    ) -> Iterable[Outgoing]:
+        record = each.delivery.record
+        if each.delivery.again:
+            hidden = records.forgive(connection, record.stream, record.offset)
             records.mark_due(connection, [(CORRUPTED, name) for name in hidden])
-        match delivery.content, prepared:
-            case AnnotationMessage(), Incoming():
-                current = records.load(connection, prepared.name)
-                return _move(connection, current, pictures.saved(current, prepared))
-            case BulkMessage() as message, BlobRef():
-                ours = [name for name in message.names if self._is_ours(name)]
-                return _apply_bulk(connection, message.action, ours, delivery.record, prepared)
-            case CreatedNarrow(), _:
-                _known(connection, delivery.content.name)
+        match each.delivery.content, each.prepared:
+            case AnnotationMessage(), Incoming() as incoming:
+                current = album.get(incoming.name)
+                return _move(album, current, pictures.saved(current, incoming))
+            case BulkMessage() as message, BlobRef() as raw:
+                return _apply_bulk(album, message.action, self._ours(message), record, raw)
+            case CreatedNarrow(name=name), _:
+                _known(album, name)
                 return []
             case other:
                 raise AssertionError(f"prepared as something else: {other!r:.100}")
+
+    def _names(self, message: WireMessage) -> Iterable[str]:
+        names = self._ours(message) if isinstance(message, BulkMessage) else [message.name]
+        return filter(is_safe_name, names)
+
+    def _ours(self, message: BulkMessage) -> Sequence[str]:
+        return [name for name in message.names if self._is_ours(name)]
 
     def quarantined(
         self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
@@ -146,15 +162,15 @@ def _origin(message: AnnotationMessage) -> Origin:
     )
 
 
-def _move(connection: Connection, before: Picture | None, after: Picture) -> list[Outgoing]:
+def _move(album: Album, before: Picture | None, after: Picture) -> list[Outgoing]:
     if after is before:
         return []
-    records.store(connection, before, after)
+    album.put(after)
     return [_outgoing(event, after.name) for event in pictures.changes(before, after)]
 
 
 def _apply_bulk(
-    connection: Connection, action: Action, names: Sequence[str], record: Record, raw: BlobRef
+    album: Album, action: Action, names: Sequence[str], record: Record, raw: BlobRef
 ) -> list[Outgoing]:
     """Every name that is known; the others are dead-lettered one by one.
 
@@ -166,8 +182,8 @@ def _apply_bulk(
     refused: list[_Refusal] = []
     for name in names:
         try:
-            current = _known(connection, name)
-            effects += _move(connection, current, step(current))
+            current = _known(album, name)
+            effects += _move(album, current, step(current))
         except PermanentError as error:
             refused.append(_Refusal(name, error))
     if refused and len(refused) == len(names):
@@ -178,8 +194,8 @@ def _apply_bulk(
     return effects
 
 
-def _known(connection: Connection, name: str) -> Picture:
-    current = records.load(connection, name) if is_safe_name(name) else None
+def _known(album: Album, name: str) -> Picture:
+    current = album.get(name)
     if current is None:
         raise PermanentError("unknown_picture", f"no picture is called {name[:80]!r}")
     return current

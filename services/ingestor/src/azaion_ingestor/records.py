@@ -16,7 +16,8 @@ from azaion_common.events import BlobRef, Box
 from azaion_ingestor.pictures import Content, Origin, Picture, State
 from azaion_ingestor.tables import PICTURES, REFUSED, VIEWS_DUE
 
-_BY_NAME = sa.select(PICTURES).where(PICTURES.c.name == sa.bindparam("picture"))
+_AT_ONCE = 1000
+"""Names in one question; databases have limits."""
 _BOXES: TypeAdapter[tuple[Box, ...]] = TypeAdapter(tuple[Box, ...])
 
 
@@ -29,10 +30,14 @@ class Due:
     name: str
 
 
-def load(connection: Connection, name: str) -> Picture | None:
-    """The picture called ``name``."""
-    row = connection.execute(_BY_NAME, {"picture": name}).one_or_none()
-    return None if row is None else _picture(row)
+def load(connection: Connection, names: Iterable[str]) -> dict[str, Picture]:
+    """The pictures among ``names`` that are known."""
+    wanted, found = sorted(set(names)), {}
+    for first in range(0, len(wanted), _AT_ONCE):
+        some = PICTURES.c.name.in_(wanted[first : first + _AT_ONCE])
+        rows = connection.execute(sa.select(PICTURES).where(some))
+        found.update({row.name: _picture(row) for row in rows})
+    return found
 
 
 def count_by_state(connection: Connection) -> dict[State, int]:
@@ -42,20 +47,14 @@ def count_by_state(connection: Connection) -> dict[State, int]:
     return {state: found.get(state, 0) for state in State}
 
 
-def load_all(connection: Connection, names: Iterable[str]) -> dict[str, Picture]:
-    """The pictures among ``names`` that are known."""
-    rows = connection.execute(sa.select(PICTURES).where(PICTURES.c.name.in_(set(names))))
-    return {row.name: _picture(row) for row in rows}
-
-
-def store(connection: Connection, before: Picture | None, after: Picture) -> None:
-    """Write ``after`` in place of ``before``, and note which folders that concerns."""
-    if before is None:
-        connection.execute(PICTURES.insert(), _values(after))
-    else:
-        connection.execute(PICTURES.update().where(PICTURES.c.name == after.name).values(_values(after)))
-    views = {after.state: None} | ({before.state: None} if before else {})
-    mark_due(connection, [(str(view), after.name) for view in views])
+def store(connection: Connection, changes: Sequence[tuple[Picture | None, Picture]]) -> None:
+    """Write each picture in place of the one before it, and note which folders that concerns."""
+    if new := [_values(after) for before, after in changes if before is None]:
+        connection.execute(PICTURES.insert(), new)
+    if changed := [_values(after) | {"known_as": after.name} for before, after in changes if before]:
+        connection.execute(PICTURES.update().where(PICTURES.c.name == sa.bindparam("known_as")), changed)
+    views = {(str(picture.state), picture.name): None for change in changes for picture in change if picture}
+    mark_due(connection, list(views))
 
 
 def refuse(connection: Connection, stream: str, offset: int, view_name: str | None, raw_sha256: str) -> None:

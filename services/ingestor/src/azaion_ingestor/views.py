@@ -152,7 +152,7 @@ def _wanted(connection: Connection) -> _Wanted:
     entries = records.due(connection, _BATCH)
     return _Wanted(
         entries,
-        records.load_all(connection, (entry.name for entry in entries if entry.view != CORRUPTED)),
+        records.load(connection, (entry.name for entry in entries if entry.view != CORRUPTED)),
         records.refused_raw(connection, (entry.name for entry in entries if entry.view == CORRUPTED)),
     )
 

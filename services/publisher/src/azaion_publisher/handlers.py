@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from azaion_common.errors import AzaionError
 from azaion_common.events import Event, ModelExported
-from azaion_common.ledger.handler import Delivery, Effect
-from azaion_common.streams import Record
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne
 from azaion_publisher.plan import is_automatic, job_for
 
 
 @dataclass(frozen=True)
-class Planner:
+class Planner(OneByOne[Event, None]):
     """Asks for the publication of every export of a freshly trained champion."""
 
     automatic: bool
@@ -23,14 +21,11 @@ class Planner:
     async def prepare(self, delivery: Delivery[Event]) -> None:
         """Nothing here is slow."""
 
-    def apply(self, connection: Connection, delivery: Delivery[Event], prepared: None) -> Iterable[Effect]:
+    def apply_one(
+        self, connection: Connection, delivery: Delivery[Event], prepared: None
+    ) -> Iterable[Effect]:
         match delivery.content:
             case ModelExported() as export if self.automatic and is_automatic(export):
                 return [job_for(export)]
             case _:
                 return []
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
-        return []

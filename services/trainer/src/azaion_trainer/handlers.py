@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from azaion_common.catalogue import Catalogue
-from azaion_common.errors import AzaionError
 from azaion_common.events import (
     BatchAugmented,
     Event,
@@ -16,13 +15,12 @@ from azaion_common.events import (
     ImageSaved,
     ImageValidated,
 )
-from azaion_common.ledger.handler import Delivery, Effect
-from azaion_common.streams import Record
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne
 from azaion_trainer import metrics, pictures
 
 
 @dataclass(frozen=True, slots=True)
-class PictureKeeper:
+class PictureKeeper(OneByOne[Event, None]):
     """Keeps the trainer's table of pictures and variants. It publishes nothing; the schedule looks at the table."""
 
     catalogue: Catalogue
@@ -30,7 +28,9 @@ class PictureKeeper:
     async def prepare(self, delivery: Delivery[Event]) -> None:
         return None
 
-    def apply(self, connection: Connection, delivery: Delivery[Event], prepared: None) -> Iterable[Effect]:
+    def apply_one(
+        self, connection: Connection, delivery: Delivery[Event], prepared: None
+    ) -> Iterable[Effect]:
         """Raises PermanentError ``unknown_class`` or ``unknown_condition`` for boxes that the catalogue does not know."""
         changed_at = delivery.record.appended_at.timestamp()
         match delivery.content:
@@ -46,9 +46,4 @@ class PictureKeeper:
                 return ()
         pictures.note_position(connection, delivery.record.stream, delivery.record.offset + 1)
         metrics.PICTURE_EVENTS.labels(delivery.content.type).inc()
-        return ()
-
-    def quarantined(
-        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
-    ) -> Iterable[Effect]:
         return ()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -22,8 +22,8 @@ from azaion_common.errors import AzaionError, PermanentError, SetupError, Transi
 from azaion_common.events import MessageDeadLettered, dead_letters
 from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.engine import is_outage
-from azaion_common.ledger.foreign import Repetitions
-from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing
+from azaion_common.ledger.foreign import Repetitions, digest
+from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing, Ready
 from azaion_common.ledger.inbox import Outcome, Passage, Sequences
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.outbox import Outbox
@@ -48,10 +48,17 @@ class Step(Generic[Content, Prepared]):
     prepared: Prepared | None = None
     error: AzaionError | None = None
     span: Span = field(default_factory=Unrecorded)
+    digest: bytes = b""
+    """Of a record without a number of ours: it is known again by what it holds."""
 
     @property
     def is_numbered(self) -> bool:
         return self.delivery is not None and self.delivery.envelope is not None
+
+    @property
+    def ready(self) -> Ready[Content, Prepared]:
+        """Of a step that was prepared."""
+        return Ready(self.delivery, self.prepared)  # type: ignore[arg-type]
 
     @property
     def is_passed_over(self) -> bool:
@@ -66,14 +73,17 @@ class _Open:
     outbox: Outbox
     repetitions: Repetitions
     sequences: Sequences
-    refusals: dict[int, AzaionError] | None = None
-    """Where the whole batch is looked through for records that are refused; None: the first one ends it."""
+
+    def owe(self, step: Step[Any, Any], effects: Iterable[Effect]) -> None:
+        cause = step.delivery.envelope if step.delivery else None
+        self.outbox.add(effects, cause=cause, traceparent=step.span.traceparent)
 
 
 class _Refused(Exception):  # noqa: N818 - carries errors out of a transaction
-    def __init__(self, errors: dict[int, AzaionError]) -> None:
+    def __init__(self, errors: Mapping[int, AzaionError]) -> None:
         super().__init__(errors)
         self.errors = errors
+        """By the step's place in the batch."""
 
 
 class BatchWork(Generic[Content, Prepared]):
@@ -100,16 +110,21 @@ class BatchWork(Generic[Content, Prepared]):
         """What is slow and harmless to repeat; outages are waited out. Nothing of it goes on after an error."""
         preparing = [asyncio.create_task(self._prepare(record)) for record in batch]
         try:
-            return list(await asyncio.gather(*preparing))
+            steps = await asyncio.gather(*preparing)
+            return await asyncio.to_thread(_with_digests, steps)
         finally:
             for task in preparing:
                 task.cancel()
             await asyncio.gather(*preparing, return_exceptions=True)
 
+    def refuse(self, record: Record, error: AzaionError) -> list[Step[Content, Prepared]]:
+        """A record that is not even looked at."""
+        return _with_digests([Step(record, error=error)])
+
     async def apply(
         self, steps: list[Step[Content, Prepared]], expected: int, *, goes_on: bool
     ) -> list[Outcome]:
-        """One transaction for the batch. Where a record is refused in it, all such are found and the batch applied again.
+        """One transaction for the batch. Where a record is refused in it, all such are found, and the batch is applied again.
 
         ``goes_on``: what follows the batch is being handled already, so its mark takes the place of this one.
 
@@ -227,18 +242,16 @@ class BatchWork(Generic[Content, Prepared]):
         looks_through: bool,
         goes_on: bool,
     ) -> list[Outcome]:
-        unnumbered = [step.record for step in steps if not (step.is_numbered or step.is_passed_over)]
         last = steps[-1].record
+        digests = {step.record.offset: step.digest for step in steps if step.digest}
         open_ = _Open(
             connection,
             self._ledger.outbox(connection),
-            Repetitions(connection, unnumbered),
+            Repetitions(connection, last.stream, digests),
             Sequences(connection, last.stream, accept_gap=self._accept_gap),
-            {} if looks_through else None,
         )
-        outcomes = [self._apply_step(open_, index, step, raw) for index, step in enumerate(steps)]
-        if open_.refusals:
-            raise _Refused(open_.refusals)
+        outcomes: list[Outcome] = [self._outcome(open_, step) for step in steps]
+        (self._one_by_one if looks_through else self._together)(open_, steps, outcomes, raw)
         open_.outbox.flush()
         open_.repetitions.flush()
         open_.sequences.flush()
@@ -250,16 +263,74 @@ class BatchWork(Generic[Content, Prepared]):
             inbox.clear_in_flight(connection, last.stream)
         return outcomes
 
-    def _apply_step(
-        self, open_: _Open, index: int, step: Step[Content, Prepared], raw: dict[int, MessageDeadLettered]
-    ) -> Outcome:
+    def _outcome(self, open_: _Open, step: Step[Content, Prepared]) -> Outcome:
         if step.is_passed_over or self._was_handled(open_, step):
             return "passed_over"
-        if step.error is not None:
-            self._quarantine(open_, step, step.error, raw[step.record.offset])
-            return "quarantined"
-        self._apply_one(open_, index, step)
-        return "applied"
+        return "applied" if step.error is None else "quarantined"
+
+    def _was_handled(self, open_: _Open, step: Step[Content, Prepared]) -> bool:
+        delivery = step.delivery
+        if delivery is None or delivery.envelope is None:
+            return open_.repetitions.seen(step.record.offset, unique=delivery is not None and delivery.unique)
+        return open_.sequences.seen(delivery.envelope)
+
+    def _together(
+        self,
+        open_: _Open,
+        steps: Sequence[Step[Content, Prepared]],
+        outcomes: Sequence[Outcome],
+        raw: Mapping[int, MessageDeadLettered],
+    ) -> None:
+        """As a batch; when anything in it is refused, nobody knows which by that."""
+        ready = [step.ready for step, outcome in zip(steps, outcomes, strict=True) if outcome == "applied"]
+        try:
+            effects = iter(self._handler.apply(open_.connection, ready) if ready else ())
+            for step, outcome in zip(steps, outcomes, strict=True):
+                if outcome == "quarantined":
+                    self._quarantine(open_, step, raw[step.record.offset])
+                elif outcome == "applied":
+                    open_.owe(step, next(effects))
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            _log.debug("batch.one_by_one", stream=steps[0].record.stream, error=repr(error))
+            raise _Refused({}) from error
+
+    def _one_by_one(
+        self,
+        open_: _Open,
+        steps: Sequence[Step[Content, Prepared]],
+        outcomes: Sequence[Outcome],
+        raw: Mapping[int, MessageDeadLettered],
+    ) -> None:
+        """Each under a savepoint of its own, to find all that are refused."""
+        refusals: dict[int, AzaionError] = {}
+        for index, (step, outcome) in enumerate(zip(steps, outcomes, strict=True)):
+            if outcome == "quarantined":
+                self._quarantine(open_, step, raw[step.record.offset])
+            elif outcome == "applied":
+                savepoint = open_.connection.begin_nested()
+                if error := self._refusal(open_, step):
+                    refusals[index] = error
+                    savepoint.rollback()
+                else:
+                    savepoint.commit()
+        if refusals:
+            raise _Refused(refusals)
+
+    def _refusal(self, open_: _Open, step: Step[Content, Prepared]) -> PermanentError | None:
+        """Apply; why the record is refused, if it is."""
+        try:
+            (effects,) = self._handler.apply(open_.connection, [step.ready])
+            open_.owe(step, effects)
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            if isinstance(error, PermanentError):
+                return error
+            _log.exception("message.failed", stream=step.record.stream, offset=step.record.offset)
+            return _internal(error)
+        return None
 
     def _apply_again(self, connection: Connection, step: Step[Content, Prepared]) -> AzaionError | None:
         stream, offset = step.record.stream, step.record.offset
@@ -267,60 +338,39 @@ class BatchWork(Generic[Content, Prepared]):
             letters.refused_again(connection, stream, offset, step.error)
             return step.error
         if step.delivery is not None:
-            nothing = Repetitions(connection, [])
-            outbox, sequences = self._ledger.outbox(connection), Sequences(connection, stream)
-            open_ = _Open(connection, outbox, nothing, sequences)
-            self._apply_one(open_, 0, step)
+            nothing, outbox = Repetitions(connection, stream, {}), self._ledger.outbox(connection)
+            if error := self._refusal(
+                _Open(connection, outbox, nothing, Sequences(connection, stream)), step
+            ):
+                raise _Refused({0: error}) from error
             outbox.flush()
         letters.applied(connection, stream, offset, "passed_over" if step.is_passed_over else "applied")
         return None
 
-    def _was_handled(self, open_: _Open, step: Step[Content, Prepared]) -> bool:
-        delivery = step.delivery
-        if delivery is None or delivery.envelope is None:
-            return open_.repetitions.seen(step.record, unique=delivery is not None and delivery.unique)
-        return open_.sequences.seen(delivery.envelope)
-
-    def _apply_one(self, open_: _Open, index: int, step: Step[Content, Prepared]) -> None:
-        """A step that is neither passed over nor refused so far."""
-        if open_.refusals is None:
-            if error := self._refusal(open_, step):
-                raise _Refused({index: error}) from error
-            return
-        savepoint = open_.connection.begin_nested()
-        if error := self._refusal(open_, step):
-            open_.refusals[index] = error
-            savepoint.rollback()
-        else:
-            savepoint.commit()
-
-    def _refusal(self, open_: _Open, step: Step[Content, Prepared]) -> PermanentError | None:
-        """Apply; why the record is refused, if it is."""
-        delivery: Delivery[Content] = step.delivery  # type: ignore[assignment]  # not passed over
-        try:
-            effects: Iterable[Effect] = self._handler.apply(open_.connection, delivery, step.prepared)  # type: ignore[arg-type]  # not refused
-            open_.outbox.add(effects, cause=delivery.envelope, traceparent=step.span.traceparent)
-        except (TransientError, SetupError):
-            raise
-        except PermanentError as error:
-            return error
-        except Exception as error:
-            if is_outage(error):
-                raise
-            _log.exception("message.failed", stream=delivery.record.stream, offset=delivery.record.offset)
-            return _internal(error)
-        return None
-
-    def _quarantine(
-        self, open_: _Open, step: Step[Content, Prepared], error: AzaionError, letter: MessageDeadLettered
-    ) -> None:
-        record = step.record
+    def _quarantine(self, open_: _Open, step: Step[Content, Prepared], letter: MessageDeadLettered) -> None:
+        record, error = step.record, step.error
+        assert error is not None  # noqa: S101 - what is quarantined was refused
         inbox.quarantine(open_.connection, record.stream, record.offset, error, letter.raw.sha256)
         letter = letter.model_copy(update={"reason": error.code, "message": error.message[:2000]})
         own = self._handler.quarantined(open_.connection, record, error, letter.raw.sha256)
         subject = f"{record.stream}/{record.offset}"
         effects = [Outgoing(dead_letters.STREAM, letter, subject), *own]
         open_.outbox.add(effects, traceparent=step.span.traceparent)
+
+
+def _with_digests(
+    steps: Sequence[Step[Content, Prepared]],
+) -> list[Step[Content, Prepared]]:
+    """Slow for large messages: not for the event loop, nor for the ledger's thread."""
+    return [
+        step if step.is_numbered or step.is_passed_over else replace(step, digest=digest(step.record))
+        for step in steps
+    ]
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether it is about a record, rather than about the surroundings."""
+    return not isinstance(error, (TransientError, SetupError)) and not is_outage(error)
 
 
 def _internal(error: Exception) -> PermanentError:

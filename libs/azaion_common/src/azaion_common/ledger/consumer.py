@@ -155,7 +155,7 @@ class Consumer(Generic[Content, Prepared]):
             error = PermanentError(
                 "crashes_service", f"the process died {deaths} times while handling this message"
             )
-            return [Step(batch[0], error=error)]
+            return self._work.refuse(batch[0], error)
         return await self._work.prepare(batch)
 
     async def _finish(

@@ -8,7 +8,7 @@ content at a known offset is a new record: the broker lost the old one and gave 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgpack
 import sqlalchemy as sa
@@ -21,24 +21,24 @@ KEPT = 100_000
 
 
 class Repetitions:
-    """Of one batch in one transaction; ``flush`` before it ends."""
+    """Of one batch in one transaction, by the digests of its records; ``flush`` before it ends."""
 
-    def __init__(self, connection: Connection, records: Sequence[Record]) -> None:
+    def __init__(self, connection: Connection, stream: str, digests: Mapping[int, bytes]) -> None:
         self._connection = connection
-        self._digests = {record.offset: digest(record) for record in records}
-        self._stream = records[0].stream if records else ""
-        self._at = self._load(tables.FOREIGN.c.position.in_(list(self._digests)))
-        known = self._load(tables.FOREIGN.c.sha256.in_(list(self._digests.values())))
+        self._stream = stream
+        self._digests = digests
+        self._at = self._load(tables.FOREIGN.c.position.in_(list(digests)))
+        known = self._load(tables.FOREIGN.c.sha256.in_(list(digests.values())))
         self._contents = set(known.values())
         self._fresh: dict[int, bytes] = {}
 
-    def seen(self, record: Record, *, unique: bool) -> bool:
-        """True when ``record`` was handled before; otherwise it is noted as handled."""
-        sha256 = self._digests[record.offset]
-        if self._at.get(record.offset) == sha256 or (unique and sha256 in self._contents):
+    def seen(self, offset: int, *, unique: bool) -> bool:
+        """True when the record at ``offset`` was handled before; otherwise it is noted as handled."""
+        sha256 = self._digests[offset]
+        if self._at.get(offset) == sha256 or (unique and sha256 in self._contents):
             return True
         self._contents.add(sha256)
-        self._fresh[record.offset] = sha256
+        self._fresh[offset] = sha256
         return False
 
     def flush(self) -> None:
@@ -67,4 +67,6 @@ class Repetitions:
 def digest(record: Record) -> bytes:
     """Of content and properties: the same picture imported again on purpose has other properties."""
     properties = msgpack.packb(sorted((name, str(value)) for name, value in record.properties.items()))
-    return hashlib.sha256(properties + record.body).digest()
+    found = hashlib.sha256(properties)
+    found.update(record.body)
+    return found.digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -53,22 +53,50 @@ class Delivery(Generic[Content]):
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ready(Generic[Content, Prepared]):
+    """A delivery and what ``prepare`` made for it."""
+
+    delivery: Delivery[Content]
+    prepared: Prepared
+
+
 class Handler(Protocol[Content, Prepared]):
     """Applies deliveries in two steps, so that each effect happens once.
 
     ``prepare`` does what is slow and harmless to repeat (decode pictures, write blobs); several run at a time.
     ``apply`` runs in the ledger's one transaction, together with the cursor and the outbox; it must be quick, must
-    touch nothing but ``connection``, and returns what to publish. Either raises PermanentError to have the delivery
-    quarantined and TransientError to have it tried again later.
+    touch nothing but ``connection``, and returns what to publish, for each delivery. Where it raises PermanentError for
+    several of them, they are applied again one by one, and those that are refused go to quarantine. Either step raises
+    TransientError to be tried again later.
     """
 
     async def prepare(self, delivery: Delivery[Content]) -> Prepared: ...
 
     def apply(
-        self, connection: Connection, delivery: Delivery[Content], prepared: Prepared
-    ) -> Iterable[Effect]: ...
+        self, connection: Connection, batch: Sequence[Ready[Content, Prepared]]
+    ) -> Sequence[Iterable[Effect]]: ...
 
     def quarantined(
         self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
     ) -> Iterable[Effect]:
         """What else to publish when ``record`` was quarantined (usually nothing)."""
+
+
+class OneByOne(Generic[Content, Prepared]):
+    """The ``apply`` of handlers whose deliveries gain nothing by being applied together."""
+
+    def apply(
+        self, connection: Connection, batch: Sequence[Ready[Content, Prepared]]
+    ) -> Sequence[Iterable[Effect]]:
+        return [self.apply_one(connection, each.delivery, each.prepared) for each in batch]
+
+    def apply_one(
+        self, connection: Connection, delivery: Delivery[Content], prepared: Prepared
+    ) -> Iterable[Effect]:
+        raise NotImplementedError
+
+    def quarantined(
+        self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
+    ) -> Iterable[Effect]:
+        return []
