@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.runtime.settings import ServiceSettings
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from azaion_common.runtime.settings import ServiceSettings, processors
 
 
 class AugmentorSettings(ServiceSettings):
@@ -24,7 +19,7 @@ class AugmentorSettings(ServiceSettings):
     """The recipe; without one, the packaged ``recipe.yaml``."""
     seed: int = Field(default=0, ge=0)
     """Another seed gives other variants of the same recipe."""
-    workers: int = Field(default_factory=_processors, ge=1, le=256)
+    workers: int = Field(default_factory=processors, ge=1, le=256)
     """Worker processes; by default one per processor that this process may use."""
     worker_memory_bytes: int = Field(default=2 << 30, ge=64 << 20)
     """Memory of one worker, on top of what its libraries take: a picture that needs more is refused."""

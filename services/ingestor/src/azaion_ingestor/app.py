@@ -32,7 +32,6 @@ async def serve(platform: Platform, part: Part) -> None:
     settings = IngestorSettings.load(platform.home, SERVICE_NAME)
     async with platform.open_ledger(part.ledger, tables.METADATA) as ledger:
         keeper = _keeper(platform, ledger)
-        inspector = Inspector(settings.max_pixels)
         consumer = Consumer(
             log=platform.log,
             ledger=ledger,
@@ -41,9 +40,10 @@ async def serve(platform: Platform, part: Part) -> None:
             handler=Ingestor(
                 platform.blobs,
                 platform.catalogue,
-                inspector,
-                keeper.ring,
-                lambda name: platform.partitioning.stream_for(wire.STREAM, name) == part.stream,
+                inspector=Inspector(settings.max_pixels),
+                changed=keeper.ring,
+                is_ours=lambda name: platform.partitioning.stream_for(wire.STREAM, name) == part.stream,
+                check_threads=settings.check_threads,
             ),
             decode=partial(decode_annotation, profile=settings.profile),
             batch=settings.batch,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.events import BlobRef, Box, ImageQuarantined, MessageDeadLettered, dead_letters, images
 from azaion_common.events.images import ImagesEvent
 from azaion_common.ledger.handler import Delivery, Outgoing, Ready
+from azaion_common.runtime.in_groups import InGroups
 from azaion_common.storage import BlobStore
 from azaion_common.streams import Record
 from azaion_ingestor import metrics, pictures, records
@@ -34,10 +34,15 @@ from azaion_ingestor.pictures import Content, Incoming, Origin, Picture
 from azaion_ingestor.refusals import CORRUPTED, salvage
 
 SERVICE_NAME = "ingestor"
+CHECKED_TOGETHER = 8
+"""Messages that go to a thread together: one by one, the way there and back takes as long as a small picture."""
 _RAW = "application/octet-stream"
 
 Prepared = Incoming | BlobRef | None
 """What ``prepare`` makes: an annotation checked and stored, a bulk message's own bytes, or nothing."""
+
+Checked = tuple[tuple[Box, ...], PictureFacts | None]
+"""Boxes and picture of a message, where it brought one along."""
 
 
 def decode_annotation(record: Record, profile: str) -> Delivery[WireMessage]:
@@ -66,14 +71,17 @@ class Ingestor:
         self,
         blobs: BlobStore,
         catalogue: Catalogue,
+        *,
         inspector: Inspector,
         changed: Callable[[], None],
         is_ours: Callable[[str], bool] = lambda _name: True,
+        check_threads: int = 1,
     ) -> None:
         self._blobs = blobs
         self._catalogue = catalogue
         self._inspector = inspector
         self._changed = changed
+        self._checks = InGroups(self._check_all, at_once=check_threads, most=CHECKED_TOGETHER)
         self._is_ours = is_ours
         """Of a picture's name: a message about many pictures goes to every part of a partitioned stream."""
 
@@ -136,18 +144,36 @@ class Ingestor:
 
     async def _prepare(self, message: AnnotationMessage) -> Incoming:
         check_name(message.name)
-        # An edit keeps the picture that is there; some producers say so with an empty image.
-        keeps = message.action is Action.EDITED and not message.image
-        image = None if keeps else message.image
-        boxes, facts = await asyncio.to_thread(self._check, message.detections, image)
+        checked = await self._checks.put(message)
+        if isinstance(checked, Exception):
+            raise checked
+        boxes, facts = checked
         content = None
-        if image is not None and facts is not None:
-            content = Content(await self._blobs.put(image, facts.media_type), facts)
+        if message.image is not None and facts is not None:
+            image = await self._blobs.put(message.image, facts.media_type)
+            self._inspector.remember(image.sha256, facts)
+            content = Content(image, facts)
         return Incoming(message.name, content, boxes, message.by_validator, _origin(message))
 
-    def _check(self, detections: str, image: bytes | None) -> tuple[tuple[Box, ...], PictureFacts | None]:
-        facts = None if image is None else self._inspector.inspect(image)
-        return parse_detections(detections, self._catalogue), facts
+    def _check_all(self, messages: Sequence[AnnotationMessage]) -> Sequence[Checked | Exception]:
+        """In a thread. What is wrong with one message is no business of the others in its group."""
+        return [self._check_or_error(message) for message in messages]
+
+    def _check_or_error(self, message: AnnotationMessage) -> Checked | Exception:
+        try:
+            return self._check(message)
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            return error
+
+    def _check(self, message: AnnotationMessage) -> Checked:
+        facts = self._look_at(message)
+        return parse_detections(message.detections, self._catalogue), facts
+
+    def _look_at(self, message: AnnotationMessage) -> PictureFacts | None:
+        if message.action is not Action.EDITED:
+            return None if message.image is None else self._inspector.inspect(message.image)
+        # An edit keeps the picture that is there; some producers say so with an empty image.
+        return self._inspector.inspect_again(message.image) if message.image else None
 
 
 def _origin(message: AnnotationMessage) -> Origin:

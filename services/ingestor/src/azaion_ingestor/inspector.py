@@ -1,4 +1,4 @@
-"""Looks at pictures, each of them once."""
+"""Looks at pictures, and remembers what it saw: the platform sends the same ones again with every edit."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ _REMEMBERED = 4096
 
 
 class Inspector:
-    """``inspect_picture`` with a memory of sound pictures: the platform sends the same ones again with every edit."""
+    """``inspect_picture`` with a memory of sound pictures. May be used from several threads."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._facts: OrderedDict[bytes, PictureFacts] = OrderedDict()
+        self._facts: OrderedDict[str, PictureFacts] = OrderedDict()
         self._lock = Lock()
 
     def inspect(self, data: bytes) -> PictureFacts:
-        """Raises as ``inspect_picture``. May be called from several threads."""
-        digest = hashlib.sha256(data).digest()
+        """Raises as ``inspect_picture``."""
+        return inspect_picture(data, max_pixels=self._max_pixels)
+
+    def inspect_again(self, data: bytes) -> PictureFacts:
+        """Of a picture that may be known; raises as ``inspect_picture``."""
         with self._lock:
-            known = self._facts.get(digest)
-        facts = known or inspect_picture(data, max_pixels=self._max_pixels)
+            known = self._facts.get(hashlib.sha256(data).hexdigest())
+        return known or self.inspect(data)
+
+    def remember(self, sha256: str, facts: PictureFacts) -> None:
         with self._lock:
-            self._facts[digest] = facts
-            self._facts.move_to_end(digest)
+            self._facts[sha256] = facts
+            self._facts.move_to_end(sha256)
             if len(self._facts) > _REMEMBERED:
                 self._facts.popitem(last=False)
-        return facts

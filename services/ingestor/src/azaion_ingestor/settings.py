@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.runtime.settings import ServiceSettings, processors
 
 
 class IngestorSettings(ServiceSettings):
@@ -22,5 +22,8 @@ class IngestorSettings(ServiceSettings):
     """Pictures with more pixels are quarantined before any of them is decoded."""
     batch: int = Field(default=100, ge=1, le=1000)
     """Messages that are applied in one transaction."""
-    prepare_concurrency: int = Field(default=16, ge=1, le=64)
-    """Pictures that are checked and stored at the same time."""
+    prepare_concurrency: int = Field(default=64, ge=1, le=1000)
+    """Messages that are on their way through check and store at the same time: those that are stored together share
+    their syncs of the disk."""
+    check_threads: int = Field(default_factory=processors, ge=1, le=256)
+    """Pictures that are decoded at the same time; by default one per processor that this process may use."""

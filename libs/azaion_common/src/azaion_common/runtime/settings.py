@@ -27,6 +27,11 @@ FILE_NAME = "azaion.yaml"
 _IN_A_FILE = "_FILE"
 
 
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class ServiceSettings(BaseSettings):
     """Base of every service's settings. Subclasses set ``env_prefix`` (``AZAION_TRAINER__``)."""
 

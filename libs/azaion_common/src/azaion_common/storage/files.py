@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from azaion_common.errors import PermanentError
 from azaion_common.events.references import BlobRef
+from azaion_common.runtime.in_groups import InGroups
 from azaion_common.storage.durable import Sync, make_folder, new_folders, storage_errors, syncing
-from azaion_common.storage.group_commit import GroupCommit
 
 CHUNK_BYTES = 1 << 20
 STALE_TEMPORARY_S = 24 * 3600.0
@@ -27,7 +27,7 @@ class FileBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._temporary = root / "tmp"
-        self._arriving = GroupCommit(self._put_group)
+        self._arriving = InGroups(self._put_group)
 
     @classmethod
     def open(cls, root: Path) -> FileBlobStore:
@@ -63,8 +63,7 @@ class FileBlobStore:
         with storage_errors(self._temporary), syncing(self._root) as sync:
             try:
                 for sha256, temporary in staged.items():
-                    with temporary.open("xb") as file:
-                        file.write(new[sha256])
+                    _write_new(temporary, new[sha256])
                 sync(staged.values())
                 self._admit(staged, sync)
             finally:
