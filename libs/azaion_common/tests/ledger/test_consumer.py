@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,7 +25,7 @@ from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.accounting import StreamAccount, account, cursors
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
+from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing, Ready
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
 from azaion_common.streams import Message, Record
@@ -276,6 +276,44 @@ async def test_many_refusals_in_a_batch_cost_two_more_passes(platform: Platform)
         assert await names(ledger) == [body.upper() for body in bodies if body.startswith("good")]
     assert (books.applied, books.quarantined, books.balanced) == (30, 30, True)
     assert handler.applied["GOOD 0"] <= 3
+
+
+class Together(Recorder):
+    """Notes how many come together; told to, it cannot handle several."""
+
+    def __init__(self, *, alone: bool = False) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self._alone = alone
+
+    def apply(self, connection: Connection, batch: Sequence[Ready[str, str]]) -> Sequence[Iterable[Effect]]:
+        self.sizes.append(len(batch))
+        if self._alone and len(batch) > 1:
+            raise ZeroDivisionError
+        return super().apply(connection, batch)
+
+
+async def test_what_came_together_is_applied_together(platform: Platform) -> None:
+    """The handler gets a batch in one call, without what is passed over or refused."""
+    await put(platform, "a", "malformed", "b", "unknown", "c")
+    handler = Together()
+    async with consuming(platform, handler) as ledger:
+        await settled(platform, ledger)
+
+        assert await announced(platform, 3) == ["A", "B", "C"]
+    assert handler.sizes == [3]
+
+
+async def test_a_batch_that_fails_as_a_whole_is_applied_one_by_one(platform: Platform) -> None:
+    """A fault that no single record has costs none of them."""
+    await put(platform, "a", "b", "c")
+    handler = Together(alone=True)
+    async with consuming(platform, handler) as ledger:
+        books = await settled(platform, ledger)
+
+        assert await names(ledger) == ["A", "B", "C"]
+    assert (books.applied, books.quarantined) == (3, 0)
+    assert handler.sizes == [3, 1, 1, 1]
 
 
 async def test_malformed_is_quarantined_and_unknown_is_passed_over(platform: Platform) -> None:

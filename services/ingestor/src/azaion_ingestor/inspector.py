@@ -8,7 +8,7 @@ from threading import Lock
 
 from azaion_common.annotations.pictures import PictureFacts, inspect_picture
 
-_REMEMBERED = 4096
+REMEMBERED = 4096
 
 
 class Inspector:
@@ -33,5 +33,5 @@ class Inspector:
         with self._lock:
             self._facts[sha256] = facts
             self._facts.move_to_end(sha256)
-            if len(self._facts) > _REMEMBERED:
+            if len(self._facts) > REMEMBERED:
                 self._facts.popitem(last=False)

@@ -8,8 +8,10 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from azaion_common.errors import PermanentError
@@ -63,7 +65,8 @@ class FileBlobStore:
         with storage_errors(self._temporary), syncing(self._root) as sync:
             try:
                 for sha256, temporary in staged.items():
-                    _write_new(temporary, new[sha256])
+                    with _new_file(temporary) as file:
+                        file.write(new[sha256])
                 sync(staged.values())
                 self._admit(staged, sync)
             finally:
@@ -90,14 +93,14 @@ class FileBlobStore:
         path = self.path(reference.sha256)
         return path.exists() and path.stat().st_size == reference.size_bytes
 
-    def _admit(self, staged: Mapping[str, Path], sync: Sync) -> None:
-        """Give durable temporary files their final names, durably."""
+    def _admit(self, staged: dict[str, Path], sync: Sync) -> None:
+        """Give durable temporary files their final names, durably; takes those that have theirs out of ``staged``."""
         changed: set[Path] = set()
-        for sha256, temporary in staged.items():
+        for sha256 in list(staged):
             final = self.path(sha256)
             changed |= new_folders(final.parent) | {final.parent}
-            temporary.chmod(0o444)
-            temporary.replace(final)
+            staged[sha256].replace(final)
+            del staged[sha256]
         sync(changed)
 
     async def get(self, sha256: str) -> bytes:
@@ -160,9 +163,17 @@ def _reference(data: bytes, media_type: str) -> BlobRef:
     return BlobRef(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), media_type=media_type)
 
 
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that nobody writes to again, whatever the umask."""
+    with path.open("xb") as file:
+        os.fchmod(file.fileno(), 0o444)
+        yield file
+
+
 def _copy_hashed(source: Path, destination: Path) -> tuple[str, int]:
     digest, size_bytes = hashlib.sha256(), 0
-    with source.open("rb") as reader, destination.open("xb") as writer:
+    with source.open("rb") as reader, _new_file(destination) as writer:
         while chunk := reader.read(CHUNK_BYTES):
             digest.update(chunk)
             size_bytes += writer.write(chunk)

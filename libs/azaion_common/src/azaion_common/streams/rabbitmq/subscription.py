@@ -94,7 +94,7 @@ class Subscription:
 
     def _on_deliver(self, frame: schema.Deliver) -> None:
         self._credit -= 1
-        self._largest = max(float(len(frame.data)), self._largest * _SHRINK)
+        self._largest = max(1.0, len(frame.data), self._largest * _SHRINK)
         self._chunks.append(frame)
         self._arrived.set()
 
