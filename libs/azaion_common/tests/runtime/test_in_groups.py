@@ -105,7 +105,7 @@ async def test_one_who_gives_up_is_left_out() -> None:
     await asyncio.sleep(0)
     work.go_on.set()
 
-    assert await asyncio.gather(first, third) == [0, 4]
+    assert [await first, await third] == [0, 4]
     assert work.groups == [[0], [2]]
     with pytest.raises(asyncio.CancelledError):
         await second
