@@ -55,7 +55,7 @@ async def read_all(sizes: list[int]) -> tuple[Broker, list[int]]:
 
 async def test_small_chunks_fill_the_buffer() -> None:
     """Where every chunk holds one small picture, the reader finds many of them, and no more than fit."""
-    _, there = await read_all([50_000] * 500)
+    _, there = await read_all([50_000] * 1000)
 
     assert max(there) == BUFFER_BYTES // 50_000
 

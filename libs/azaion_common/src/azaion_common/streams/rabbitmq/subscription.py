@@ -21,7 +21,7 @@ from azaion_common.streams.rabbitmq import messages
 from azaion_common.streams.rabbitmq.cluster import Cluster
 from azaion_common.streams.rabbitmq.link import Link
 
-BUFFER_BYTES = 8 << 20
+BUFFER_BYTES = 24 << 20
 FIRST_CREDIT, MOST_CREDIT = 16, 64
 """Chunks that may be under way: before their size is known, and however small they are."""
 _SHRINK = 0.9
