@@ -17,6 +17,7 @@ from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 MAX_JOB_BYTES = 64 * 2**20
 INTERRUPTED = ToolchainError(
     "interrupted", "stopped by a signal; the same job goes on from its last checkpoint", transient=True
@@ -67,7 +68,7 @@ def stop_on_signals(channel: Channel) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, _leave_to_the_thread)
     os.register_at_fork(after_in_child=_forget_signals)
     threading.Thread(target=_exit_after_signal, args=(reading, channel), name="signals", daemon=True).start()
@@ -84,6 +85,8 @@ def _forget_signals() -> None:
 
 
 def _exit_after_signal(reading: int, channel: Channel) -> None:
-    os.read(reading, 1)
+    # Every signal with a handler comes through here: torch has one for SIGCHLD, the end of a data loader's worker.
+    while os.read(reading, 1)[0] not in STOPPING:
+        pass
     channel.last_words(INTERRUPTED)
     os._exit(1)
