@@ -17,6 +17,7 @@ from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None, use_errno=True)
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 MAX_JOB_BYTES = 64 * 2**20
 INTERRUPTED = ToolchainError(
@@ -48,9 +49,13 @@ def read_job_line() -> bytes:
 
 def die_with_parent() -> None:
     """Exit at once when stdin ends, and have the kernel kill this process when the parent's thread dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _be_killed_with_parent()
     threading.Thread(target=_exit_at_end_of_stdin, name="stdin", daemon=True).start()
+
+
+def _be_killed_with_parent() -> None:
+    if sys.platform == "linux":
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _exit_at_end_of_stdin() -> None:
@@ -70,7 +75,7 @@ def stop_on_signals(channel: Channel) -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in STOPPING:
         signal.signal(number, _leave_to_the_thread)
-    os.register_at_fork(after_in_child=_forget_signals)
+    os.register_at_fork(after_in_child=_begin_as_worker)
     threading.Thread(target=_exit_after_signal, args=(reading, channel), name="signals", daemon=True).start()
 
 
@@ -78,8 +83,10 @@ def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
     """Installing any handler is what makes Python write to the wakeup descriptor."""
 
 
-def _forget_signals() -> None:
-    # A data loader's worker shares the pipe: its SIGTERM must not stop the trainer.
+def _begin_as_worker() -> None:
+    # A data loader's worker shares the GPU's memory: it must not outlive the trainer, which may end in any way.
+    _be_killed_with_parent()
+    # It shares the pipe, too: its SIGTERM must not stop the trainer.
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
