@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import yaml
+from testservers.processes import free_port
 
 PROGRAM = (sys.executable, "-m", "azaion_common.cli.root")
 MARK = "LOOPTEST_GENERATION"
@@ -34,12 +34,6 @@ TINY: Mapping[str, Mapping[str, Any]] = {
     },
     "exporter": {"threads": 1},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,13 +15,18 @@ from pathlib import Path
 import psutil
 
 LOOPBACK = "127.0.0.1"
+_PORTS = range(20_000, 32_768)
+"""Below those that Linux and macOS hand out by themselves."""
 _PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((LOOPBACK, 0))
-        return int(sock.getsockname()[1])
+    """One that stays free while its server is down: no outgoing connection gets it, and no socket that asks for any."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((LOOPBACK, port))
+            return port
 
 
 def start(
