@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
@@ -17,13 +18,15 @@ import psutil
 LOOPBACK = "127.0.0.1"
 _PORTS = range(20_000, 32_768)
 """Below those that Linux and macOS hand out by themselves."""
+_ports = islice(cycle(_PORTS), secrets.randbelow(len(_PORTS)), None)
+"""One after the other, so that none is given twice; each process begins somewhere else."""
 _PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
     """One that stays free while its server is down: no outgoing connection gets it, and no socket that asks for any."""
     while True:
-        port = secrets.choice(_PORTS)
+        port = next(_ports)
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind((LOOPBACK, port))
             return port
