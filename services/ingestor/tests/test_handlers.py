@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS
+from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS, PictureFacts
 from azaion_common.annotations.profiles import Action, Role
 from azaion_common.annotations.wire import STREAM, AnnotationMessage, BulkMessage, WireMessage
 from azaion_common.catalogue import Catalogue
@@ -30,7 +30,7 @@ def delivery(message: WireMessage, offset: int = 0) -> Delivery[WireMessage]:
 class Failing(Inspector):
     """Has a bug that one picture brings to light."""
 
-    def inspect(self, data: bytes) -> object:  # type: ignore[override]
+    def inspect(self, data: bytes) -> PictureFacts:
         if data == b"bug":
             raise ZeroDivisionError
         return super().inspect(data)

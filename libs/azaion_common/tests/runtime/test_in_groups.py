@@ -27,14 +27,20 @@ class Doubling:
         return [2 * number for number in numbers]
 
 
+async def busy_with(number: int, work: Doubling, groups: InGroups[int, int]) -> asyncio.Task[int]:
+    """A group of one that is being worked on, until ``work`` is told to go on."""
+    work.go_on.clear()
+    first = asyncio.create_task(groups.put(number))
+    while not work.groups:
+        await asyncio.sleep(0.001)
+    return first
+
+
 async def test_what_comes_meanwhile_is_the_next_group() -> None:
     """A lone item starts at once; those that come while it is worked on go together."""
     work = Doubling()
     groups = InGroups(work)
-    work.go_on.clear()
-    first = asyncio.create_task(groups.put(0))
-    while not work.groups:
-        await asyncio.sleep(0.001)
+    first = await busy_with(0, work, groups)
     others = [asyncio.create_task(groups.put(number)) for number in (1, 2, 3)]
     await asyncio.sleep(0)
     work.go_on.set()
@@ -95,10 +101,7 @@ async def test_one_who_gives_up_is_left_out() -> None:
     """Cancelled while it waits, an item costs no work."""
     work = Doubling()
     groups = InGroups(work)
-    work.go_on.clear()
-    first = asyncio.create_task(groups.put(0))
-    while not work.groups:
-        await asyncio.sleep(0.001)
+    first = await busy_with(0, work, groups)
     second, third = (asyncio.create_task(groups.put(number)) for number in (1, 2))
     await asyncio.sleep(0)
     second.cancel()

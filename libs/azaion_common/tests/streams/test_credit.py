@@ -25,7 +25,6 @@ class Broker:
         self.lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._sizes = sizes
         self._receiver: Callable[[Any], None] = lambda _frame: None
-        self.taken = 0
         self.waiting: list[int] = []
         self.most_waiting = 0
 

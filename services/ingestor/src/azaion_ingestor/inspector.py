@@ -25,8 +25,9 @@ class Inspector:
 
     def inspect_again(self, data: bytes) -> PictureFacts:
         """Of a picture that may be known; raises as ``inspect_picture``."""
+        sha256 = hashlib.sha256(data).hexdigest()
         with self._lock:
-            known = self._facts.get(hashlib.sha256(data).hexdigest())
+            known = self._facts.get(sha256)
         return known or self.inspect(data)
 
     def remember(self, sha256: str, facts: PictureFacts) -> None:

@@ -61,6 +61,10 @@ class Step(Generic[Content, Prepared]):
         return Ready(self.delivery, self.prepared)  # type: ignore[arg-type]
 
     @property
+    def lacks_digest(self) -> bool:
+        return not (self.is_numbered or self.is_passed_over or self.digest)
+
+    @property
     def is_passed_over(self) -> bool:
         return self.delivery is None and self.error is None
 
@@ -73,6 +77,8 @@ class _Open:
     outbox: Outbox
     repetitions: Repetitions
     sequences: Sequences
+    raw: Mapping[int, MessageDeadLettered]
+    """Letters for the records that are refused already, by offset."""
 
     def owe(self, step: Step[Any, Any], effects: Iterable[Effect]) -> None:
         cause = step.delivery.envelope if step.delivery else None
@@ -111,7 +117,9 @@ class BatchWork(Generic[Content, Prepared]):
         preparing = [asyncio.create_task(self._prepare(record)) for record in batch]
         try:
             steps = await asyncio.gather(*preparing)
-            return await asyncio.to_thread(_with_digests, steps)
+            if any(step.lacks_digest for step in steps):
+                return await asyncio.to_thread(_with_digests, steps)
+            return steps
         finally:
             for task in preparing:
                 task.cancel()
@@ -249,12 +257,14 @@ class BatchWork(Generic[Content, Prepared]):
             self._ledger.outbox(connection),
             Repetitions(connection, last.stream, digests),
             Sequences(connection, last.stream, accept_gap=self._accept_gap),
+            raw,
         )
-        outcomes: list[Outcome] = [self._outcome(open_, step) for step in steps]
-        (self._one_by_one if looks_through else self._together)(open_, steps, outcomes, raw)
+        decided = [(step, self._outcome(open_, step)) for step in steps]
+        (self._one_by_one if looks_through else self._together)(open_, decided)
         open_.outbox.flush()
         open_.repetitions.flush()
         open_.sequences.flush()
+        outcomes = [outcome for _, outcome in decided]
         sha256 = hashlib.sha256(last.body).digest()
         inbox.advance(connection, Passage(last.stream, expected, last.offset + 1, sha256), outcomes)
         if goes_on:
@@ -274,40 +284,29 @@ class BatchWork(Generic[Content, Prepared]):
             return open_.repetitions.seen(step.record.offset, unique=delivery is not None and delivery.unique)
         return open_.sequences.seen(delivery.envelope)
 
-    def _together(
-        self,
-        open_: _Open,
-        steps: Sequence[Step[Content, Prepared]],
-        outcomes: Sequence[Outcome],
-        raw: Mapping[int, MessageDeadLettered],
-    ) -> None:
+    def _together(self, open_: _Open, decided: Sequence[tuple[Step[Content, Prepared], Outcome]]) -> None:
         """As a batch; when anything in it is refused, nobody knows which by that."""
-        ready = [step.ready for step, outcome in zip(steps, outcomes, strict=True) if outcome == "applied"]
+        ready = [step.ready for step, outcome in decided if outcome == "applied"]
         try:
             effects = iter(self._handler.apply(open_.connection, ready) if ready else ())
-            for step, outcome in zip(steps, outcomes, strict=True):
+            for step, outcome in decided:
                 if outcome == "quarantined":
-                    self._quarantine(open_, step, raw[step.record.offset])
+                    self._quarantine(open_, step)
                 elif outcome == "applied":
                     open_.owe(step, next(effects))
         except Exception as error:
             if not _is_refusal(error):
                 raise
-            _log.debug("batch.one_by_one", stream=steps[0].record.stream, error=repr(error))
+            if not isinstance(error, PermanentError):
+                _log.exception("batch.failed", stream=decided[0][0].record.stream)
             raise _Refused({}) from error
 
-    def _one_by_one(
-        self,
-        open_: _Open,
-        steps: Sequence[Step[Content, Prepared]],
-        outcomes: Sequence[Outcome],
-        raw: Mapping[int, MessageDeadLettered],
-    ) -> None:
+    def _one_by_one(self, open_: _Open, decided: Sequence[tuple[Step[Content, Prepared], Outcome]]) -> None:
         """Each under a savepoint of its own, to find all that are refused."""
         refusals: dict[int, AzaionError] = {}
-        for index, (step, outcome) in enumerate(zip(steps, outcomes, strict=True)):
+        for index, (step, outcome) in enumerate(decided):
             if outcome == "quarantined":
-                self._quarantine(open_, step, raw[step.record.offset])
+                self._quarantine(open_, step)
             elif outcome == "applied":
                 savepoint = open_.connection.begin_nested()
                 if error := self._refusal(open_, step):
@@ -340,15 +339,15 @@ class BatchWork(Generic[Content, Prepared]):
         if step.delivery is not None:
             nothing, outbox = Repetitions(connection, stream, {}), self._ledger.outbox(connection)
             if error := self._refusal(
-                _Open(connection, outbox, nothing, Sequences(connection, stream)), step
+                _Open(connection, outbox, nothing, Sequences(connection, stream), {}), step
             ):
                 raise _Refused({0: error}) from error
             outbox.flush()
         letters.applied(connection, stream, offset, "passed_over" if step.is_passed_over else "applied")
         return None
 
-    def _quarantine(self, open_: _Open, step: Step[Content, Prepared], letter: MessageDeadLettered) -> None:
-        record, error = step.record, step.error
+    def _quarantine(self, open_: _Open, step: Step[Content, Prepared]) -> None:
+        record, error, letter = step.record, step.error, open_.raw[step.record.offset]
         assert error is not None  # noqa: S101 - what is quarantined was refused
         inbox.quarantine(open_.connection, record.stream, record.offset, error, letter.raw.sha256)
         letter = letter.model_copy(update={"reason": error.code, "message": error.message[:2000]})
@@ -358,14 +357,9 @@ class BatchWork(Generic[Content, Prepared]):
         open_.outbox.add(effects, traceparent=step.span.traceparent)
 
 
-def _with_digests(
-    steps: Sequence[Step[Content, Prepared]],
-) -> list[Step[Content, Prepared]]:
+def _with_digests(steps: Sequence[Step[Content, Prepared]]) -> list[Step[Content, Prepared]]:
     """Slow for large messages: not for the event loop, nor for the ledger's thread."""
-    return [
-        step if step.is_numbered or step.is_passed_over else replace(step, digest=digest(step.record))
-        for step in steps
-    ]
+    return [replace(step, digest=digest(step.record)) if step.lacks_digest else step for step in steps]
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -83,7 +84,7 @@ class Handler(Protocol[Content, Prepared]):
         """What else to publish when ``record`` was quarantined (usually nothing)."""
 
 
-class OneByOne(Generic[Content, Prepared]):
+class OneByOne(ABC, Generic[Content, Prepared]):
     """The ``apply`` of handlers whose deliveries gain nothing by being applied together."""
 
     def apply(
@@ -91,10 +92,10 @@ class OneByOne(Generic[Content, Prepared]):
     ) -> Sequence[Iterable[Effect]]:
         return [self.apply_one(connection, each.delivery, each.prepared) for each in batch]
 
+    @abstractmethod
     def apply_one(
         self, connection: Connection, delivery: Delivery[Content], prepared: Prepared
-    ) -> Iterable[Effect]:
-        raise NotImplementedError
+    ) -> Iterable[Effect]: ...
 
     def quarantined(
         self, connection: Connection, record: Record, error: AzaionError, raw_sha256: str
