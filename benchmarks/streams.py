@@ -3,9 +3,10 @@
 ``publish``: 1 KB events, numbered under a name and confirmed, in the windows of the outbox, against ``rstream``'s ``send_batch`` with
 a confirm callback. ``consume``: the same events from offset 0, against an ``rstream`` consumer with its AMQP decoder.
 ``ingest``: annotation messages through the ingestor, against an ``rstream`` consumer that writes picture, label and offset
-file per message with the same promise for each file (temporary file, fsync, rename, fsync of the folder). ``latency``:
-from the broker's time of ``image.saved`` to that of ``batch.augmented``, with one picture every 150 ms. Rounds are
-interleaved, figures are medians; RabbitMQ and its disk are shared by both.
+file per message with the same promise for each file (temporary file, fsync, rename, fsync of the folder), and against
+the least work that there is (``least_work.py``): ``largest_ratio`` cannot be exceeded. ``latency``: from the broker's
+time of ``image.saved`` to that of ``batch.augmented``, with one picture every 150 ms. Rounds are interleaved, figures are
+medians; RabbitMQ and its disk are shared by all.
 
 ``--flush-ms`` has every sync of the disk take longer than on this machine.
 
@@ -26,6 +27,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -34,6 +36,7 @@ from uuid import uuid4
 sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent)]
 
 from ingest import SIZES, handle, make_messages
+from least_work import least_seconds
 from pydantic import SecretStr
 from rstream import (
     AMQPMessage,
@@ -207,6 +210,14 @@ async def plain_ingest(broker: Broker, folder: Path, messages: Sequence[Message]
     return await _seconds_of_plain_consumer(broker, stream, store, done)
 
 
+async def least_ingest(broker: Broker, folder: Path, messages: Sequence[Message]) -> float:
+    """The shortest time that the same work can take on this machine."""
+    stream = f"least-{uuid4().hex}"
+    async with broker.log() as log:
+        await log.append(stream, messages)
+    return await least_seconds(bare_consume(broker, stream, len(messages)), folder, messages)
+
+
 async def latency(broker: Broker, folder: Path, messages: Sequence[Message]) -> list[float]:
     """Seconds for each picture, while one comes every ``PAUSE_S``."""
     async with broker.platform(folder) as platform, asyncio.TaskGroup() as group:
@@ -258,8 +269,9 @@ async def _ingest(source: BrokerSource, folder: Path, options: argparse.Namespac
     results = {}
     for name, size in SIZES.items():
         messages = make_messages(options.messages, size)
-        ours, plain = await _ingest_in_turns(source, folder, messages, options.rounds)
-        results[f"ingest {name}"] = _figures(ours, plain, len(messages))
+        seconds = await _ingest_in_turns(source, folder, messages, options.rounds)
+        figures = _figures(seconds["ours"], seconds["plain"], len(messages))
+        results[f"ingest {name}"] = figures | {"largest_ratio": seconds["plain"] / seconds["least"]}
     return results
 
 
@@ -273,13 +285,15 @@ def _median(rounds: Sequence[dict[str, float]], name: str) -> float:
 
 async def _ingest_in_turns(
     source: BrokerSource, folder: Path, messages: Sequence[Message], rounds: int
-) -> tuple[float, float]:
-    """Median seconds of ours and of the plain one."""
-    ours, plain = [], []
+) -> dict[str, float]:
+    """Median seconds of ours, of the plain one, and of the least that there is to do."""
+    contestants = {"ours": our_ingest, "plain": plain_ingest, "least": least_ingest}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        ours.append(await _fresh(source, folder, lambda broker, home: our_ingest(broker, home, messages)))
-        plain.append(await _fresh(source, folder, lambda broker, home: plain_ingest(broker, home, messages)))
-    return statistics.median(ours), statistics.median(plain)
+        for name, run in contestants.items():
+            taken = await _fresh(source, folder, partial(run, messages=messages))
+            seconds[name].append(taken)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 async def _fresh(

@@ -17,6 +17,7 @@ from azaion_common.errors import SetupError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode
 from azaion_common.ledger import keeping, ownership
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Effect, NewJob, Outgoing
 from azaion_common.ledger.ledger import Ledger
 
@@ -73,6 +74,27 @@ async def test_a_transaction_happens_as_a_whole_or_not_at_all(ledger: Ledger) ->
     (row,) = await ledger.read(lambda connection: keeping.unsent(connection, 10))
     assert await ledger.read(names) == ["whole"]
     assert (row.seq, decode(row.body).subject) == (1, "next")
+
+
+async def test_what_is_to_follow_a_commit_follows_no_other(ledger: Ledger) -> None:
+    """An action asked for in a transaction comes once, behind its commit; one of a transaction that fails never comes."""
+    happened: list[str] = []
+
+    def failing(connection: Connection) -> None:
+        after_commit(connection, lambda: happened.append("failed"))
+        raise RuntimeError
+
+    def working(connection: Connection) -> None:
+        after_commit(connection, lambda: happened.append("committed"))
+        add("one")(connection)
+        happened.append("working")
+
+    with pytest.raises(RuntimeError):
+        await ledger.transact(failing)
+    await ledger.transact(working)
+    await ledger.transact(add("two"))
+
+    assert happened == ["working", "committed"]
 
 
 async def test_what_was_committed_is_there_after_reopening(open_ledger: OpenLedger) -> None:

@@ -75,10 +75,10 @@ async def test_an_export_that_differs_is_refused_with_the_figures(bench: Any) ->
     with pytest.raises(ExportDiffersError, match="2 of 4 boxes") as caught:
         await bench.exporter.run(job_of(bench))
 
-    effect: Any = bench.exporter.failed(None, job_of(bench), caught.value)[0]
-    assert effect.event.type == "export.failed.v1"
-    assert effect.event.code == "export_differs"
-    assert effect.event.parity.matched == 2
+    event = announced(lambda connection: bench.exporter.failed(connection, job_of(bench), caught.value))
+    assert event.type == "export.failed.v1"
+    assert event.code == "export_differs"
+    assert event.parity.matched == 2
     known = {blob.sha256 async for blob in bench.platform.blobs.list()}
     assert known == {bench.model.checkpoint.sha256, *(image.sha256 for image in bench.model.probe_images)}
 

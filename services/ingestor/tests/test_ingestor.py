@@ -39,6 +39,7 @@ from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams import Message
 from azaion_common.testing import platform as embedded
 from azaion_ingestor.app import SERVICE
+from azaion_ingestor.metrics import EVENTS, NAMES_REFUSED
 
 STATUS = {Action.CREATED: 10, Action.EDITED: 20, Action.VALIDATED: 30, Action.DELETED: 40}
 FOLDERS = {Action.CREATED: "data-seed", Action.VALIDATED: "data", Action.DELETED: "data_deleted"}
@@ -253,6 +254,24 @@ async def test_a_bulk_message_applies_to_the_names_that_are_known(
     ]  # fmt: skip
     assert [letter.offset for letter in letters] == [3, 3, 4]  # type: ignore[union-attr]
     assert (await counts(platform))["quarantined"] == 1
+
+
+async def test_what_is_told_is_counted_once(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """However often a batch is applied until all that is refused in it is found."""
+    before = _counted()
+    await ingest(platform, [wire(each) for each in (
+        message("known", by=Role.OPERATOR), bulk(Action.VALIDATED, "never"), bulk(Action.VALIDATED, "never", "known"),
+    )])  # fmt: skip
+
+    assert _counted() - before == Counter(saved=1, quarantined=2, validated=1, unknown_picture=1)
+
+
+def _counted() -> Counter[str]:
+    told = {kind: EVENTS.labels(f"image.{kind}.v1") for kind in ("saved", "quarantined", "validated")}
+    counters = told | {"unknown_picture": NAMES_REFUSED.labels("unknown_picture")}
+    return Counter({name: counter._value.get() for name, counter in counters.items()})
 
 
 async def test_everything_adds_up(platform: Platform, message: Callable[..., AnnotationMessage]) -> None:

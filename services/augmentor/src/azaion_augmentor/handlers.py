@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from azaion_augmentor import metrics, records
 from azaion_augmentor.batches import Batches
 from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 
 
@@ -63,6 +64,6 @@ def augmented(
 ) -> list[Effect]:
     """Remember ``batch`` and tell the others; raises PermanentError ``variant_name_taken``."""
     records.replace(connection, saved, batch)
-    metrics.PICTURES.labels(reason).inc()
+    after_commit(connection, metrics.PICTURES.labels(reason).inc)
     view_changed()
     return [Outgoing(datasets.STREAM, batch, saved.name)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,7 @@ from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.events import BlobRef, ExportFailed, ModelExported, Parity
 from azaion_common.events.models import STREAM
 from azaion_common.jobs import Job
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Effect, Outgoing
 from azaion_common.ledger.worker import Finish
 from azaion_common.storage import BlobStore
@@ -71,9 +73,8 @@ class Exporter:
         async with _work_folder(self.work, job.job_id) as folder:
             event = await self._export(wanted, folder)
         metrics.EXPORT_SECONDS.labels(wanted.target).observe(time.monotonic() - started)
-        metrics.EXPORTS.labels(wanted.target, "exported").inc()
         _log.info("export.done", model=wanted.model_id, target=wanted.target, matched=event.parity.matched)
-        return lambda connection: [Outgoing(STREAM, event, wanted.model_id)]
+        return partial(_exported, event=event)
 
     def failed(self, connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
         """What to say of a job that cannot be done."""
@@ -82,7 +83,7 @@ class Exporter:
         except PermanentError:
             _log.exception("export.job_invalid", job=job.job_id)
             return []
-        metrics.EXPORTS.labels(wanted.target, error.code).inc()
+        after_commit(connection, metrics.EXPORTS.labels(wanted.target, error.code).inc)
         event = ExportFailed(
             model_id=wanted.model_id,
             target=wanted.target,
@@ -147,6 +148,11 @@ class Exporter:
             "max_detections": str(self.in_graph.max_detections),
             "parity_confidence": f"{threshold:g}",
         }
+
+
+def _exported(connection: Connection, *, event: ModelExported) -> Iterable[Effect]:
+    after_commit(connection, metrics.EXPORTS.labels(event.target, "exported").inc)
+    return [Outgoing(STREAM, event, event.model_id)]
 
 
 def parse_job(job: Job) -> ExportJob:

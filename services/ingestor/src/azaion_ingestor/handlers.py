@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -22,7 +23,7 @@ from azaion_common.annotations.wire import (
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.events import BlobRef, Box, ImageQuarantined, MessageDeadLettered, dead_letters, images
-from azaion_common.events.images import ImagesEvent
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Delivery, Outgoing, Ready
 from azaion_common.runtime.in_groups import InGroups
 from azaion_common.storage import BlobStore
@@ -103,11 +104,12 @@ class Ingestor:
         album = Album(connection, (name for each in batch for name in self._names(each.delivery.content)))
         effects = [self._apply(connection, album, each) for each in batch]
         album.save()
+        after_commit(connection, partial(metrics.count, [each for several in effects for each in several]))
         return effects
 
     def _apply(
         self, connection: Connection, album: Album, each: Ready[WireMessage, Prepared]
-    ) -> Iterable[Outgoing]:
+    ) -> Sequence[Outgoing]:
         record = each.delivery.record
         if each.delivery.again:
             hidden = records.forgive(connection, record.stream, record.offset)
@@ -140,7 +142,9 @@ class Ingestor:
         if found.view_name is not None:
             records.mark_due(connection, [(CORRUPTED, found.view_name)])
         self._changed()
-        return [_quarantined(found.name, error, record, raw_sha256)]
+        told = [_quarantined(found.name, error, record, raw_sha256)]
+        after_commit(connection, partial(metrics.count, told))
+        return told
 
     async def _prepare(self, message: AnnotationMessage) -> Incoming:
         check_name(message.name)
@@ -192,7 +196,7 @@ def _move(album: Album, before: Picture | None, after: Picture) -> list[Outgoing
     if after is before:
         return []
     album.put(after)
-    return [_outgoing(event, after.name) for event in pictures.changes(before, after)]
+    return [Outgoing(images.STREAM, event, after.name) for event in pictures.changes(before, after)]
 
 
 def _apply_bulk(
@@ -215,7 +219,6 @@ def _apply_bulk(
     if refused and len(refused) == len(names):
         raise refused[0].error
     for refusal in refused:
-        metrics.NAMES_REFUSED.labels(refusal.error.code).inc()
         effects += _dead_letter(refusal, record, raw)
     return effects
 
@@ -251,9 +254,5 @@ def _quarantined(name: str | None, error: AzaionError, record: Record, raw_sha25
         stream=record.stream,
         offset=record.offset,
     )
-    return _outgoing(event, name if name and is_safe_name(name) else f"{record.stream}/{record.offset}")
-
-
-def _outgoing(event: ImagesEvent, subject: str) -> Outgoing:
-    metrics.EVENTS.labels(event.type).inc()
+    subject = name if name and is_safe_name(name) else f"{record.stream}/{record.offset}"
     return Outgoing(images.STREAM, event, subject)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge
+
+from azaion_common.events import MessageDeadLettered
+from azaion_common.ledger.handler import Outgoing
 
 EVENTS = Counter("azaion_ingestor_events", "Changes of pictures, by the event that tells of them", ["type"])
 NAMES_REFUSED = Counter(
@@ -20,3 +25,12 @@ VIEWS_DUE = Gauge(
 for kind in ("saved", "validated", "deleted", "quarantined"):
     EVENTS.labels(f"image.{kind}.v1")  # 0 until there is one
 NAMES_REFUSED.labels("unknown_picture")
+
+
+def count(told: Iterable[Outgoing]) -> None:
+    """What a transaction told the others, once it is durable."""
+    for outgoing in told:
+        if isinstance(outgoing.event, MessageDeadLettered):
+            NAMES_REFUSED.labels(outgoing.event.reason).inc()
+        else:
+            EVENTS.labels(outgoing.event.type).inc()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,7 @@ from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.events import ModelPublished, PackagePart, PublishFailed
 from azaion_common.events.models import STREAM
 from azaion_common.jobs import Job
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Effect, Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.worker import Finish
@@ -73,7 +75,7 @@ class Publisher:
         except PermanentError:
             _log.exception("publish.job_invalid", job=job.job_id)
             return []
-        metrics.PUBLICATIONS.labels(wanted.target, error.code).inc()
+        after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, error.code).inc)
         event = PublishFailed(
             model_id=wanted.model_id, target=wanted.target, code=error.code, message=error.message[:2000]
         )
@@ -140,8 +142,8 @@ class Publisher:
     ) -> list[Effect]:
         number = packages.release(connection, wanted, sealed)
         packages.forget(connection, job_id)
-        metrics.RELEASE.set(number)
-        metrics.PUBLICATIONS.labels(wanted.target, "published").inc()
+        after_commit(connection, partial(metrics.RELEASE.set, number))
+        after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, "published").inc)
         event = ModelPublished(
             model_id=wanted.model_id,
             target=wanted.target,

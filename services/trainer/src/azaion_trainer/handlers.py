@@ -15,6 +15,7 @@ from azaion_common.events import (
     ImageSaved,
     ImageValidated,
 )
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Delivery, Effect, OneByOne
 from azaion_trainer import metrics, pictures
 
@@ -45,5 +46,5 @@ class PictureKeeper(OneByOne[Event, None]):
             case _:  # not about the data: noting its offset would make another dataset of the same pictures
                 return ()
         pictures.note_position(connection, delivery.record.stream, delivery.record.offset + 1)
-        metrics.PICTURE_EVENTS.labels(delivery.content.type).inc()
+        after_commit(connection, metrics.PICTURE_EVENTS.labels(delivery.content.type).inc)
         return ()

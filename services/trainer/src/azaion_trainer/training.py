@@ -11,6 +11,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -29,6 +30,7 @@ from azaion_common.events import (
     models,
 )
 from azaion_common.jobs import Job
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Effect, Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.storage import BlobStore
@@ -90,7 +92,7 @@ class Trainer:
         """What ends a job that cannot succeed."""
         run_id = run_id_of(job.job_id, job.body)
         runs.end_run(connection, run_id, "failed")
-        metrics.RUNS.labels("failed").inc()
+        after_commit(connection, metrics.RUNS.labels("failed").inc)
         event = TrainingFailed(run_id=run_id, code=error.code, message=error.message[:2000])
         return [Outgoing(models.STREAM, event, run_id)]
 
@@ -242,8 +244,8 @@ class Trainer:
         def finish(connection: Connection) -> Iterable[Effect]:
             runs.crown(connection, model)
             runs.end_run(connection, run.run_id, "trained", model.model_id)
-            metrics.RUNS.labels("trained").inc()
-            metrics.CHAMPION_MAP.set(model.metrics.map50_95)
+            after_commit(connection, metrics.RUNS.labels("trained").inc)
+            after_commit(connection, partial(metrics.CHAMPION_MAP.set, model.metrics.map50_95))
             _log.info("model.trained", model=model.model_id, map50=model.metrics.map50, reason=reason)
             return [Outgoing(models.STREAM, model, model.model_id)]
 
@@ -260,7 +262,7 @@ class Trainer:
 
         def finish(connection: Connection) -> Iterable[Effect]:
             runs.end_run(connection, run.run_id, "rejected", rejected.model_id)
-            metrics.RUNS.labels("rejected").inc()
+            after_commit(connection, metrics.RUNS.labels("rejected").inc)
             _log.info(
                 "model.rejected", model=rejected.model_id, champion=champion.model_id, reason=verdict.reason
             )

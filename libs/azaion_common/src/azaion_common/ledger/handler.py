@@ -67,7 +67,7 @@ class Handler(Protocol[Content, Prepared]):
 
     ``prepare`` does what is slow and harmless to repeat (decode pictures, write blobs); several run at a time.
     ``apply`` runs in the ledger's one transaction, together with the cursor and the outbox; it must be quick, must
-    touch nothing but ``connection``, and returns what to publish, for each delivery. Where it raises PermanentError for
+    touch nothing but ``connection`` (``after_commit`` is for what else there is), and returns what to publish, for each delivery. Where it raises PermanentError for
     several of them, they are applied again one by one, and those that are refused go to quarantine. Either step raises
     TransientError to be tried again later.
     """

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, MetaData
 from azaion_common.errors import PermanentError, SetupError, TransientError
 from azaion_common.ledger import engine as database
 from azaion_common.ledger import epochs, ownership
+from azaion_common.ledger.after_commit import take_actions
 from azaion_common.ledger.engine import sqlite_url
 from azaion_common.ledger.handler import Effect
 from azaion_common.ledger.outbox import Outbox, Route
@@ -169,12 +170,16 @@ class Ledger:
             raise SetupError("ledger_closed", f"the ledger of {self.service} is closed")
         connection = self._connection or self._reconnect()
         try:
+            take_actions(connection)  # of a transaction that failed
             with connection.begin():
-                return work(connection)
+                result = work(connection)
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated or connection.invalidated or connection.closed:
                 self._disconnect()
             raise
+        for action in take_actions(connection):
+            action()
+        return result
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         loop = asyncio.get_running_loop()
