@@ -12,7 +12,8 @@ from faulttest.figures import tell
 from faulttest.rig import Rig
 
 _SIZE_BYTES = 20_000
-_SMALL, _LARGE = 500, 5_000
+_SMALL, _LARGE = 2_000, 20_000
+"""The smaller one is more than a reader's buffer holds."""
 _ALLOWANCE_BYTES = 32 << 20
 
 
@@ -31,7 +32,7 @@ async def test_memory_is_flat_with_ten_times_the_backlog(faults: Rig) -> None:
 async def work_off(faults: Rig, backlog: int, name: str) -> tuple[int, float]:
     """Peak memory of a process that finds ``backlog`` inputs waiting, and how long it needs for them."""
     async with faults.writing(name=name, pause_s=0, size_bytes=_SIZE_BYTES) as writer:
-        await until(lambda: len(writer.acknowledged) >= backlog, "inputs", 60)
+        await until(lambda: len(writer.acknowledged) >= backlog, "inputs", 300)
     faults.child.start()
     await until(lambda: faults.child.ready, "start")
     watching = asyncio.create_task(_peak(faults.child.running.pid or 0))
