@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 from jobtest.broker import NAME, plain_channel
@@ -12,7 +11,6 @@ from jobtest.broker import NAME, plain_channel
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.jobs.rabbitmq import RabbitJobQueue
 from azaion_common.jobs.rabbitmq.errors import typed_errors
-from azaion_common.jobs.rabbitmq.location import JobsLocation
 
 
 async def test_a_queue_that_is_made_differently_is_an_error(jobs: RabbitJobQueue, jobs_broker: str) -> None:
@@ -76,36 +74,3 @@ async def test_those_who_are_cancelled_stay_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://h/", "amqp://", "amqp://h:port/", "amqps://h/?no_verify_ssl=1", "amqp://h/?heartbeat=0"],
-)
-def test_addresses_that_are_not_valid_are_refused_without_being_shown(url: str) -> None:
-    """Options that would weaken a connection are not taken, and no password gets into a message."""
-    with pytest.raises(PermanentError) as caught:
-        JobsLocation.parse(url.replace("://", "://u:secret@"))
-
-    assert caught.value.code == "jobs_url_invalid"
-    assert "secret" not in str(caught.value)
-
-
-def test_addresses_are_understood() -> None:
-    """All parts may be quoted."""
-    location = JobsLocation.parse("amqps://us%40er:pa%2Fss@broker/v%2Fh?ca=/etc/ca.pem")
-
-    assert (location.host, location.port, location.tls) == ("broker", 5671, True)
-    assert (location.username, location.password, location.vhost) == ("us@er", "pa/ss", "v/h")
-    assert "pa/ss" not in repr(location)
-
-
-@pytest.mark.parametrize("content", [None, "no certificate"])
-def test_certificates_that_cannot_be_read_are_an_error(tmp_path: Path, content: str | None) -> None:
-    """A file that is missing or is something else is named at once."""
-    if content is not None:
-        (tmp_path / "ca.pem").write_text(content)
-    with pytest.raises(PermanentError) as caught:
-        JobsLocation.parse(f"amqps://h/?ca={tmp_path / 'ca.pem'}").ssl_context()
-
-    assert caught.value.code == "jobs_url_invalid"

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 import structlog
@@ -385,10 +384,3 @@ async def test_a_full_disk_of_the_broker_is_waited_out(fresh_rabbitmq: PrivateRa
         assert numbers(await log.read("s", limit=1000)) == list(range(1, 41))
         assert time.monotonic() - recovered < 30
     assert {line["code"] for line in said if line["event"] == "stream.publish_in_doubt"} == {"broker_blocked"}
-
-
-def test_a_location_hides_its_password(location: StreamsLocation) -> None:
-    """Neither text form says it: locations are logged."""
-    secret = replace(location, password="s3cret")
-
-    assert "s3cret" not in f"{secret} {secret!r}"
