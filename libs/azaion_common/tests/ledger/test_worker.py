@@ -153,17 +153,16 @@ async def test_a_permanent_error_ends_the_job_with_its_own_event(platform: Platf
 
 async def test_a_wrong_setup_stops_the_worker_and_keeps_the_job(platform: Platform) -> None:
     """Credentials that are refused fail no job: it is done once that is mended."""
-    begun = asyncio.Event()
+    never = asyncio.Event()
 
     async def denied(job: Job) -> Finish:
-        begun.set()
         raise SetupError("store_denied", "nobody may write")
 
     async def run(job: Job) -> Finish:
         return announcing(job)
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        await work_on_one(platform, denied, begun)
+        await work_on_one(platform, denied, never)
     assert caught.group_contains(SetupError)
 
     async with working(platform, run) as ledger:
