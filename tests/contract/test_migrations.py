@@ -75,7 +75,8 @@ def make_first_form(ledger_url: str, service: str) -> None:
         table = sa.table("inbox_cursor", *map(sa.column, names))
         connection.execute(table.insert().values(stream="s", **counts))
         letter = {"stream": "s", "offset": 1, "reason": "r", "message": "m", "raw_sha256": "0" * 64}
-        refused = sa.table("inbox_quarantine", *map(sa.column, (*letter, "at")))
+        at = sa.column("at", sa.DateTime(timezone=True))
+        refused = sa.table("inbox_quarantine", *map(sa.column, letter), at)
         connection.execute(refused.insert().values(at=datetime.now(UTC), **letter))
     engine.dispose()
 

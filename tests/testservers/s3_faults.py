@@ -166,12 +166,13 @@ class FaultyS3:
 
     async def stop(self) -> None:
         """Refuse connections, and cut those that there are."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        if self._server is None:
+            return
+        self._server.close()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()  # from Python 3.12 on until the last connection is closed too
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
