@@ -61,7 +61,7 @@ test: $(DEV) $(TRAINING) ## Install, then run every test (T=path for some of the
 	$(BIN)/pytest -n 3 $(T)
 	$(TOOLCHAIN)/.venv/bin/python -m pytest -q $(TOOLCHAIN)/tests
 
-test-faults: $(DEV) $(TRAINING) ## The long fault runs of docs/reliability.md: about 70 minutes
+test-faults: $(DEV) $(TRAINING) ## The long fault runs of docs/reliability.md: about an hour
 	$(BIN)/pytest -s -m faults tests/faults
 
 bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDEO=y.mp4 for inference too)
