@@ -1,7 +1,7 @@
-"""What ingest cannot do without, whoever writes it: receive a message, decode its picture, store it as a file.
+"""What ingest cannot do without: receive a message with ``rstream``, decode its picture once, store it as a file.
 
 Nothing that a ledger, an event or a label costs is in it. Spread over all processors without a gap, it is the shortest
-time that there can be, and the plain consumer's time over it the largest ratio.
+time that can be hoped for, and the plain consumer's time over it the largest ratio.
 """
 
 from __future__ import annotations
@@ -44,4 +44,4 @@ async def _store(store: FileBlobStore, pictures: Sequence[bytes]) -> None:
 def _busy_seconds() -> float:
     """Of all processors of the machine: the broker's work is part of receiving."""
     times = psutil.cpu_times()
-    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)

@@ -4,7 +4,7 @@
 a confirm callback. ``consume``: the same events from offset 0, against an ``rstream`` consumer with its AMQP decoder.
 ``ingest``: annotation messages through the ingestor, against an ``rstream`` consumer that writes picture, label and offset
 file per message with the same promise for each file (temporary file, fsync, rename, fsync of the folder), and against
-the least work that there is (``least_work.py``): ``largest_ratio`` cannot be exceeded. ``latency``: from the broker's
+the least work that there is (``least_work.py``): ``largest_ratio`` is the most to hope for. ``latency``: from the broker's
 time of ``image.saved`` to that of ``batch.augmented``, with one picture every 150 ms. Rounds are interleaved, figures are
 medians; RabbitMQ and its disk are shared by all.
 
@@ -211,7 +211,7 @@ async def plain_ingest(broker: Broker, folder: Path, messages: Sequence[Message]
 
 
 async def least_ingest(broker: Broker, folder: Path, messages: Sequence[Message]) -> float:
-    """The shortest time that the same work can take on this machine."""
+    """The shortest time that can be hoped for on this machine."""
     stream = f"least-{uuid4().hex}"
     async with broker.log() as log:
         await log.append(stream, messages)
