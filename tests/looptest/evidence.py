@@ -116,8 +116,14 @@ class Evidence:
         return sorted(path for path in (self.home / view).rglob("*") if path.is_file())
 
     def settled(self) -> bool:
-        """Nothing is unread, owed, queued or late any more."""
-        return not (self._unread() or self._owed() or self._queued() or self._late_views())
+        """Nothing is unread, owed, queued or late any more, and no service is still making its tables."""
+        return not (
+            self._starting() or self._unread() or self._owed() or self._queued() or self._late_views()
+        )
+
+    def _starting(self) -> bool:
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'outbox'"
+        return any(rows(path, query) != [(1,)] for path in self.ledgers())
 
     def _unread(self) -> int:
         query = "SELECT stream, next_offset FROM inbox_cursor"
@@ -125,7 +131,8 @@ class Evidence:
         return sum(self.count(stream) - self.count(stream, before=at) for stream, at in found)
 
     def _owed(self) -> int:
-        return sum(rows(path, "SELECT count(*) FROM outbox WHERE NOT sent")[0][0] for path in self.ledgers())
+        query = "SELECT count(*) FROM outbox WHERE NOT sent"
+        return sum(count for path in self.ledgers() for (count,) in rows(path, query))
 
     def _queued(self) -> int:
         return sum(
