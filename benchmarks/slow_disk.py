@@ -20,9 +20,8 @@ def slow_down(flush_ms: float) -> None:
     """Have every sync of this process take ``flush_ms`` longer; does not return the first time. Needs a C compiler."""
     if flush_ms == 0:
         return
-    if (
-        _MILLISECONDS in os.environ
-    ):  # started anew, with the library in memory; what this process starts gets none
+    if _MILLISECONDS in os.environ:
+        # Started anew: the library is in memory, and what this process starts gets none.
         shutil.rmtree(Path(os.environ.pop(_PRELOAD)).parent)
         return
     library = Path(tempfile.mkdtemp()) / "slow_disk.so"
