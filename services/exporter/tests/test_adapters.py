@@ -41,12 +41,16 @@ async def test_an_export_is_asked_for_with_suppression_in_the_graph(
     """Shape and thresholds reach the toolchain, under the keys of its protocol."""
     checkpoint = tmp_path / "checkpoint.pt"
 
-    facts = await source.export(ExportRequest(checkpoint, "onnx", 320, 2, THRESHOLDS, tmp_path / "m.onnx"))
+    said = {"thresholds": "{0: 0.4}"}
+    request = ExportRequest(checkpoint, "onnx", 320, 2, THRESHOLDS, tmp_path / "m.onnx", said)
+
+    facts = await source.export(request)
 
     assert facts == {"opset": "18"}
     assert json.loads((tmp_path / "job.json").read_text()) == {
         "operation": "export", "checkpoint": str(checkpoint), "format": "onnx", "imgsz": 320, "batch": 2,
         "nms": True, "confidence": 0.001, "iou": 0.7, "max_detections": 300, "output": str(tmp_path / "m.onnx"),
+        "properties": said,
     }  # fmt: skip
 
 

@@ -68,6 +68,14 @@ async def test_an_export_that_equals_its_source_is_announced(bench: Any) -> None
     }  # fmt: skip
 
 
+async def test_the_thresholds_of_a_model_travel_with_its_export(bench: Any) -> None:
+    """By class name in the event, and by class id in the file itself, for whoever gets only the file."""
+    event = announced(await bench.exporter.run(job_of(bench, thresholds={"truck": 0.31})))
+
+    assert event.thresholds == {"truck": 0.31}
+    assert bench.source.requests[0].properties == {"thresholds": "{1: 0.31}"}
+
+
 async def test_an_export_that_differs_is_refused_with_the_figures(bench: Any) -> None:
     """Nothing is stored; the failure says by how much it differs."""
     bench.runtime.found = bench.source.found.select([0])

@@ -168,4 +168,5 @@ def exported(artifact: Any) -> ModelExported:
             pictures=1, expected=1, matched=1, unexpected=0, min_iou=1, mean_iou=1, max_score_difference=0, passed=True
         ),
         class_names=("car",), class_colours=("#ff0000",), details={"origin": "model.trained"},
+        thresholds={"car": 0.31},
     )  # fmt: skip

@@ -54,6 +54,14 @@ async def test_a_release_opens_with_what_its_event_says(bench: Any) -> None:
     assert (event.target, event.imgsz, event.batch, event.class_names) == ("onnx", 320, 1, ("car",))
 
 
+async def test_a_release_says_from_which_score_its_boxes_are_worth_showing(bench: Any) -> None:
+    """The thresholds of the export, by class name."""
+    await bench.publish()
+
+    (event,) = await bench.events()
+    assert event.thresholds == {"car": 0.31}
+
+
 async def test_neither_half_alone_holds_the_plaintext(bench: Any) -> None:
     """What lies in the two stores is sealed."""
     await bench.publish()

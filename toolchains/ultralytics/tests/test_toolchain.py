@@ -221,8 +221,9 @@ def test_the_onnx_export_matches_the_checkpoint(
         start,
         {"operation": "predict", **common, "images": [str(picture)], "output": str(tmp_path / "p.jsonl")},
     )
+    said = {"properties": {"thresholds": "{0: 0.31}"}}
     exported = outcome(
-        start, {"operation": "export", "format": "onnx", **common, "output": str(tmp_path / "m.onnx")}
+        start, {"operation": "export", "format": "onnx", **common, **said, "output": str(tmp_path / "m.onnx")}
     )
 
     session = onnxruntime.InferenceSession(exported["output"], providers=["CPUExecutionProvider"])
@@ -234,6 +235,7 @@ def test_the_onnx_export_matches_the_checkpoint(
     assert len(expected) == 20
     assert np.abs(found[0][: len(expected)] - expected).max() < 0.05
     assert (metadata["names"], metadata["imgsz"]) == ("{0: 'square', 1: 'disc'}", "[96, 96]")
+    assert metadata["thresholds"] == "{0: 0.31}"
     assert str(data.parent) not in str(metadata)
     assert exported["size_bytes"] == (tmp_path / "m.onnx").stat().st_size
     assert exported["opset"] >= 17

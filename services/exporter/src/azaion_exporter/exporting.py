@@ -99,7 +99,7 @@ class Exporter:
         checkpoint, pictures = await self._fetch(wanted, folder)
         artifact = folder / f"model.{wanted.target}"
         request = ExportRequest(
-            checkpoint, wanted.target, wanted.imgsz, wanted.batch, self.in_graph, artifact
+            checkpoint, wanted.target, wanted.imgsz, wanted.batch, self.in_graph, artifact, properties(wanted)
         )
         facts = await self.source.export(request)
         opened = await self.runtime.open(artifact, pictures, self.in_graph)
@@ -115,6 +115,7 @@ class Exporter:
             class_names=wanted.class_names,
             class_colours=wanted.class_colours,
             details={**facts, **opened.details, **self._details(wanted, threshold)},
+            thresholds=wanted.thresholds,
         )
 
     async def _fetch(self, wanted: ExportJob, folder: Path) -> tuple[Path, list[Path]]:
@@ -153,6 +154,19 @@ class Exporter:
 def _exported(connection: Connection, *, event: ModelExported) -> Iterable[Effect]:
     after_commit(connection, metrics.EXPORTS.labels(event.target, "exported").inc)
     return [Outgoing(STREAM, event, event.model_id)]
+
+
+def properties(wanted: ExportJob) -> dict[str, str]:
+    """What the file itself says of the model, for whoever gets only the file: ``thresholds``, by class id.
+
+    Written as the framework writes its ``names``: a Python literal, ``{0: 0.31}``.
+    """
+    by_id = {
+        class_id: wanted.thresholds[name]
+        for class_id, name in enumerate(wanted.class_names)
+        if name in wanted.thresholds
+    }
+    return {"thresholds": str(by_id)} if by_id else {}
 
 
 def parse_job(job: Job) -> ExportJob:

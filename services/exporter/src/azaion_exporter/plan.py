@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef, ModelTrained
+from azaion_common.events.models import ScoreThresholds
 from azaion_common.ledger.handler import NewJob
 
 QUEUE = "exports"
@@ -41,6 +42,7 @@ class ExportJob(BaseModel):
     class_colours: tuple[str, ...]
     origin: str
     """What asked for it: only exports of freshly trained models are published without being told to."""
+    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 def jobs_for(model: ModelTrained, targets: Iterable[Target]) -> list[NewJob]:
@@ -60,6 +62,7 @@ def export_job(model: ModelTrained, target: Target, origin: str) -> ExportJob:
         class_names=model.class_names,
         class_colours=model.class_colours,
         origin=origin,
+        thresholds=model.thresholds,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,8 @@ class ExportRequest:
     batch: int
     thresholds: Thresholds
     output: Path
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """What the file is to say about itself besides what the framework writes into it."""
 
 
 @dataclass(frozen=True, slots=True)

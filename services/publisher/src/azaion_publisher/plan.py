@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef, ModelExported
+from azaion_common.events.models import ScoreThresholds
 from azaion_common.jobs import Job
 from azaion_common.ledger.handler import NewJob
 
@@ -25,6 +26,7 @@ class PublishJob(BaseModel):
     artifact: BlobRef
     class_names: tuple[str, ...]
     class_colours: tuple[str, ...]
+    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 def publish_job(export: ModelExported) -> PublishJob:
@@ -45,6 +47,7 @@ def publish_job(export: ModelExported) -> PublishJob:
         artifact=export.artifact,
         class_names=export.class_names,
         class_colours=export.class_colours,
+        thresholds=export.thresholds,
     )
 
 

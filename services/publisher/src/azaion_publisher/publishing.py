@@ -152,6 +152,7 @@ class Publisher:
             batch=wanted.batch,
             class_names=wanted.class_names,
             class_colours=wanted.class_colours,
+            thresholds=wanted.thresholds,
             package_id=sealed.package_id,
             package_sha256=sealed.package_sha256,
             package_size_bytes=sealed.package_size_bytes,

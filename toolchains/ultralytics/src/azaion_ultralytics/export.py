@@ -42,6 +42,7 @@ def export(job: ExportJob, channel: Channel) -> dict[str, Any]:
 def _export(checkpoint: Path, job: ExportJob) -> Path:
     model = load_detector(checkpoint)
     model.model.args["data"] = ""  # its description would carry the path of the training data to every device
+    model.add_callback("on_export_start", lambda exporter: exporter.metadata.update(job.properties))
     settings = {
         "format": job.format,
         "imgsz": job.imgsz,

@@ -77,7 +77,10 @@ class PredictJob:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportJob:
-    """Write a checkpoint in another format; with ``nms`` its output is final boxes at ``confidence`` and ``iou``."""
+    """Write a checkpoint in another format; with ``nms`` its output is final boxes at ``confidence`` and ``iou``.
+
+    ``properties`` are texts that the file carries beside ultralytics' own metadata.
+    """
 
     checkpoint: Path
     format: Literal["onnx", "torchscript", "openvino"]
@@ -88,6 +91,7 @@ class ExportJob:
     confidence: float = 0.25
     iou: float = 0.7
     max_detections: int = 300
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +155,10 @@ def _convert(name: str, value: object, hint: Any) -> Any:
         return None if value is None else _convert(name, value, arguments[0])
     if origin is list and isinstance(value, list):
         return [_convert(name, item, arguments[0]) for item in value]
+    if origin is dict and isinstance(value, dict):
+        return {key: _convert(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
+    if hint is Any:
+        return value
     if hint is Path and isinstance(value, str) and Path(value).is_absolute():
         return Path(value)
     if _fits(value, hint, origin, arguments):

@@ -12,6 +12,10 @@ STREAM = "azaion.models"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 ModelId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+ScoreThresholds = dict[str, Fraction]
+"""By class name: the score from which a detection of the class is worth showing, where F1 on the validation side is
+best. A class that is missing was not measured; an exported file carries the same in its property ``thresholds``, by
+class id (``{0: 0.31}``)."""
 
 
 class ClassMetrics(Value):
@@ -56,6 +60,14 @@ class Lineage(Value):
     toolchain: dict[str, str]
 
 
+class Hardware(Value):
+    """What a training runs on: ``cpu`` or a GPU's number, its name as its maker gives it, and the threads of the CPU."""
+
+    device: str = Field(max_length=40)
+    name: str = Field(max_length=200)
+    threads: int = Field(ge=1)
+
+
 class TrainingStarted(Value):
     """A training run took up a dataset (told once per run, not once per resume)."""
 
@@ -65,6 +77,10 @@ class TrainingStarted(Value):
     epochs: int = Field(ge=1)
     imgsz: int = Field(ge=32)
     batch: int = Field(ge=1)
+    hardware: Hardware | None = None
+    """None: told by a trainer that did not say yet."""
+    estimated_seconds: float | None = Field(default=None, ge=0)
+    """How long it is going to take, from a speed that was measured before; None: not known."""
 
 
 class TrainingProgress(Value):
@@ -97,6 +113,9 @@ class Candidate(Value):
     lineage: Lineage
     curves: tuple[EpochMetrics, ...] = ()
     train_seconds: float = Field(ge=0)
+    hardware: Hardware | None = None
+    """What the last of its epochs ran on."""
+    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 class ModelTrained(Candidate):
@@ -144,6 +163,7 @@ class ModelExported(Value):
     class_names: tuple[str, ...]
     class_colours: tuple[str, ...]
     details: dict[str, str] = Field(default_factory=dict)
+    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 class ExportFailed(Value):
@@ -186,6 +206,7 @@ class ModelPublished(Value):
     wrapped_key: bytes = Field(max_length=1000)
     small: PackagePart
     big: PackagePart
+    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 class PublishFailed(Value):

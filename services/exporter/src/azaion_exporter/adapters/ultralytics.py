@@ -35,6 +35,7 @@ class UltralyticsSource:
                 "nms": True,
                 **_suppression(request.thresholds),
                 "output": str(request.output),
+                "properties": dict(request.properties),
             }
         )
         return {"opset": str(result["opset"])}
