@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from threading import Event
 
 import structlog
 from sqlalchemy import MetaData
@@ -16,18 +14,14 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.runtime.stopping import unless_stopped
-from azaion_common.storage.durable import make_folder
 from azaion_inferencer import metrics
-from azaion_inferencer.adapters.json_lines import JsonLines
 from azaion_inferencer.adapters.release_feed import ReleaseFeed
-from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.current_model import keep_current
 from azaion_inferencer.device import Device, open_device
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
-from azaion_inferencer.pipeline import Outcome
-from azaion_inferencer.pipeline import run as run_pipeline
 from azaion_inferencer.ports import ReleasedModel
 from azaion_inferencer.settings import InferencerSettings
+from azaion_inferencer.watching import watch
 
 RETRY_S = 5.0
 _log = structlog.get_logger(__name__)
@@ -58,7 +52,7 @@ async def _serve(platform: Platform, settings: InferencerSettings, ledger: Ledge
                     )
                 )
                 if settings.source is not None:
-                    group.create_task(_watch(platform, settings, settings.source, slot))
+                    group.create_task(watch(platform.home, settings, settings.source, slot))
 
 
 async def _first_announcement(platform: Platform, settings: InferencerSettings) -> None:
@@ -86,36 +80,6 @@ async def _first(device: Device, reporter: _Reporter) -> tuple[ReleasedModel, Lo
                 await reporter(release, None)
                 return release, loaded
         await asyncio.sleep(RETRY_S)
-
-
-async def _watch(platform: Platform, settings: InferencerSettings, source: str, slot: ModelSlot) -> None:
-    """Run the model on the source to its end; what is found goes to a file of its own per start."""
-    frames, every = open_source(source, settings.every)
-    stop = Event()
-    started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = platform.home / "results"
-    make_folder(folder)
-    path = folder / f"{settings.device}-{started}.jsonl"
-
-    def work() -> Outcome:
-        with JsonLines(path) as sink:
-            return run_pipeline(
-                frames,
-                slot,
-                [sink],
-                every=every,
-                stop=stop,
-                on_progress=metrics.FrameCounter(),
-                on_stage=metrics.observe_stage,
-            )
-
-    try:
-        outcome = await asyncio.to_thread(work)
-    except asyncio.CancelledError:
-        stop.set()
-        frames.stop()
-        raise
-    _log.info("source.ended", source=source, **outcome.ledger.as_dict(), detections=str(path))
 
 
 class _Reporter:
