@@ -36,4 +36,4 @@ def test_the_loop_on_servers_comes_to_what_it_comes_to_in_a_folder(
     assert [stream["pending"] for each in books["services"] for stream in each["streams"]] == [0] * sum(
         len(each["streams"]) for each in books["services"]
     )
-    assert not {path.name for path in home.iterdir()} & {"streams", "ledgers", "blobs", "data"}
+    assert not {path.name for path in home.iterdir()} & {"streams", "ledgers", "blobs", "releases", "data"}

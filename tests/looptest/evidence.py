@@ -109,6 +109,7 @@ class Evidence:
 
     def blobs(self) -> Iterator[Path]:
         yield from self.home.glob("blobs/??/??/*")
+        yield from self.home.glob("releases/??/??/*")
         yield from self.home.glob("api/resources/??/??/*")
 
     def view_files(self, view: str) -> list[Path]:

@@ -53,6 +53,7 @@ class Servers:
             "JOBS_URL": f"{self.broker.amqp_url.rpartition('/')[0]}/{self.vhost}",
             "LEDGER_URL": self.database.replace("postgresql://", "postgresql+psycopg://"),
             "BLOBS_URL": f"s3://{self.bucket}/blobs",
+            "RELEASES_URL": f"s3://{self.bucket}/releases",
             "S3_ENDPOINT_URL": self.store.endpoint_url,
             "S3_ACCESS_KEY": self.store.access_key,
             "S3_SECRET_KEY": self.store.secret_key,

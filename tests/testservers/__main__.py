@@ -31,6 +31,7 @@ def main() -> None:
             "AZAION_PLATFORM__JOBS_URL": rabbit.amqp_url,
             "AZAION_PLATFORM__LEDGER_URL": postgres.new_database(),
             "AZAION_PLATFORM__BLOBS_URL": f"s3://{s3.new_bucket()}/blobs",
+            "AZAION_PLATFORM__RELEASES_URL": f"s3://{s3.new_bucket()}/releases",
             "AZAION_PLATFORM__S3_ENDPOINT_URL": s3.endpoint_url,
             "AZAION_PLATFORM__S3_ACCESS_KEY": s3.access_key,
             "AZAION_PLATFORM__S3_SECRET_KEY": s3.secret_key,

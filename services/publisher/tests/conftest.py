@@ -20,6 +20,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.relay import Relay
 from azaion_common.packages import FleetKeyWrapper
 from azaion_common.runtime.platform import Platform
+from azaion_common.storage import BlobStore
 from azaion_common.testing import platform as embedded
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts
@@ -106,6 +107,7 @@ class Bench:
     export: ModelExported
     pauses: list[float]
     credentials: Path
+    releases: BlobStore
 
     def crash_at(self, step: str) -> Publisher:
         """A publisher whose process dies before ``step``."""
@@ -147,18 +149,20 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     credentials.write_text(json.dumps({"email": "service@example.org", "password": PASSWORD}))
     async with (
         embedded(tmp_path / "home") as platform,
+        platform.open_releases() as releases,
         Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", "publisher", tables.METADATA) as ledger,
         httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://api") as http,
     ):
         publisher = Publisher(
             ledger=ledger,
             blobs=platform.blobs,
+            releases=releases,
             small_parts=ApiSmallParts(http, "models", credentials, deadline_s=60, sleep=pause),
             wrapper=FleetKeyWrapper(b"k" * 32),
             work=tmp_path / "work",
         )
         artifact = await platform.blobs.put(b"an ONNX file" * 10_000, "application/onnx")
-        yield Bench(platform, ledger, api, publisher, exported(artifact), pauses, credentials)
+        yield Bench(platform, ledger, api, publisher, exported(artifact), pauses, credentials, releases)
 
 
 def exported(artifact: Any) -> ModelExported:

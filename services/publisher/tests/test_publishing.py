@@ -39,7 +39,7 @@ async def test_a_release_opens_with_what_its_event_says(bench: Any) -> None:
 
     (event,) = await bench.events()
     small = bench.api.stored[event.small.location]
-    big = await bench.platform.blobs.get(event.big.location)
+    big = await bench.releases.get(event.big.location)
     cek = FleetKeyWrapper(b"k" * 32).unwrap(
         event.wrapped_key, bytes.fromhex(event.package_id + event.header_sha256)
     )
@@ -67,8 +67,18 @@ async def test_neither_half_alone_holds_the_plaintext(bench: Any) -> None:
     await bench.publish()
 
     (event,) = await bench.events()
-    for half in (bench.api.stored[event.small.location], await bench.platform.blobs.get(event.big.location)):
+    for half in (bench.api.stored[event.small.location], await bench.releases.get(event.big.location)):
         assert b"an ONNX file" not in half
+
+
+async def test_the_store_that_devices_read_holds_sealed_halves_and_nothing_else(bench: Any) -> None:
+    """The big half goes there under its own hash; the artefact, whose name every announcement tells, never does."""
+    await bench.publish()
+
+    (event,) = await bench.events()
+    assert [blob.sha256 async for blob in bench.releases.list()] == [event.big.sha256]
+    assert event.plaintext_sha256 not in (event.big.sha256, event.small.sha256)
+    assert await bench.platform.blobs.size(event.big.sha256) is None
 
 
 async def test_releases_count_up(bench: Any) -> None:
@@ -107,8 +117,8 @@ async def test_a_retry_sends_the_same_package(bench: Any, step: str) -> None:
     await bench.publish()
 
     assert len(bench.api.stored) == 1
-    big_sizes = [blob.size_bytes async for blob in bench.platform.blobs.list()]
-    assert len(big_sizes) == 2  # the artefact and one big half
+    big_sizes = [blob.size_bytes async for blob in bench.releases.list()]
+    assert len(big_sizes) == 1
 
 
 async def test_a_crash_in_the_last_transaction_releases_nothing(bench: Any) -> None:
@@ -177,7 +187,7 @@ class LyingBlobs:
 
 async def test_a_store_that_changes_one_bit_is_found_out(bench: Any) -> None:
     """It said yes, but one bit of the big half differs: no release."""
-    lying = replace(bench.publisher, blobs=LyingBlobs(bench.platform.blobs))
+    lying = replace(bench.publisher, releases=LyingBlobs(bench.releases))
 
     with pytest.raises(PermanentError, match="package_parts_mismatch"):
         await bench.publish(lying)

@@ -54,13 +54,16 @@ async def open_device(platform: Platform, settings: InferencerSettings) -> Async
         PermanentError: ``account_missing``, ``fleet_key_missing``.
     """
     feed = ReleaseFeed(platform.log, settings.target)
-    async with httpx.AsyncClient(base_url=platform.api_url, timeout=API_TIMEOUT_S) as client:
+    async with (
+        platform.open_releases() as releases,
+        httpx.AsyncClient(base_url=platform.api_url, timeout=API_TIMEOUT_S) as client,
+    ):
         yield Device(
             feed=feed,
             download=ReleaseDownload(
                 client=client,
                 account=read_account(platform.home / settings.account),
-                store=platform.blobs,
+                store=releases,
                 wrapper=FleetKeyWrapper(load_fleet_key(platform.home / settings.fleet_key)),
                 cache=platform.home / "inferencer" / "parts",
                 feed=feed.newest,

@@ -14,8 +14,10 @@ from azaion_common.ledger.worker import JobWorker
 from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
+from azaion_common.storage import BlobStore
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts
+from azaion_publisher.bringing_over import bring_over
 from azaion_publisher.handlers import Planner
 from azaion_publisher.plan import QUEUE
 from azaion_publisher.publishing import Publisher
@@ -26,9 +28,11 @@ async def run(platform: Platform) -> None:
     settings = PublisherSettings.load(platform.home, "publisher")
     async with (
         platform.open_ledger("publisher", tables.METADATA) as ledger,
+        platform.open_releases() as releases,
         httpx.AsyncClient(base_url=platform.api_url, timeout=settings.request_timeout_s) as http,
     ):
-        publisher = await make_publisher(platform, settings, ledger, http)
+        await bring_over(platform.log, platform.blobs, releases, platform.home / "publisher")
+        publisher = await make_publisher(platform, settings, ledger, releases, http)
         consumer = Consumer(
             log=platform.log,
             ledger=ledger,
@@ -47,12 +51,17 @@ async def run(platform: Platform) -> None:
 
 
 async def make_publisher(
-    platform: Platform, settings: PublisherSettings, ledger: Ledger, http: httpx.AsyncClient
+    platform: Platform,
+    settings: PublisherSettings,
+    ledger: Ledger,
+    releases: BlobStore,
+    http: httpx.AsyncClient,
 ) -> Publisher:
     fleet_key = await asyncio.to_thread(load_or_create_fleet_key, platform.home / "secrets" / "fleet.key")
     return Publisher(
         ledger=ledger,
         blobs=platform.blobs,
+        releases=releases,
         small_parts=ApiSmallParts(
             http, settings.folder, platform.home / settings.credentials, settings.deadline_s
         ),

@@ -47,6 +47,9 @@ class Publisher:
 
     ledger: Ledger
     blobs: BlobStore
+    """Where exports come from."""
+    releases: BlobStore
+    """Where big halves go. Nothing else lies there, because devices may read it."""
     small_parts: SmallParts
     wrapper: KeyWrapper
     work: Path
@@ -121,7 +124,7 @@ class Publisher:
         small = await asyncio.to_thread(sealing.small_path(folder).read_bytes)
         location = await self.small_parts.put(sealed.small_name, small)
         self.on_step("store big")
-        stored = await self.blobs.put_file(sealing.big_path(folder), BIG_MEDIA_TYPE)
+        stored = await self.releases.put_file(sealing.big_path(folder), BIG_MEDIA_TYPE)
         if stored.sha256 != sealed.big.sha256:
             raise PermanentError("package_parts_mismatch", "the store took the big half under another hash")
         return location
@@ -132,7 +135,7 @@ class Publisher:
         small = await self.small_parts.get(sealed.small_name, max_bytes=sealed.small.size_bytes)
         self.on_step("read back big")
         big = self._folder(job_id) / "big.back"
-        await self.blobs.fetch(sealed.big.sha256, big)
+        await self.releases.fetch(sealed.big.sha256, big)
         self.on_step("prove")
         await asyncio.to_thread(sealing.prove, sealed, small, big, self.wrapper)
         self.on_step("release")

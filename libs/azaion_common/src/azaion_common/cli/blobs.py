@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def make_bucket(home: Home = None) -> None:
-    """Make the bucket that blobs_url names; one that is there is left as it is."""
+    """Make the buckets that blobs_url and releases_url name; those that are there are left as they are."""
     settings = PlatformSettings.load(home_from(home), "platform")
-    asyncio.run(transports.make_bucket(settings))
-    typer.echo(f"{settings.blobs_url} is there")
+    for url in asyncio.run(transports.make_buckets(settings)):
+        typer.echo(f"{url} is there")

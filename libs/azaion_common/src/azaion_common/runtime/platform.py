@@ -44,6 +44,9 @@ class Platform:
     settings: PlatformSettings
     open_ledger: Callable[[str, MetaData], AbstractAsyncContextManager[Ledger]]
     """``open_ledger("ingestor", tables)``: the service's own small database, tables made, outbox relay running."""
+    open_releases: Callable[[], AbstractAsyncContextManager[BlobStore]]
+    """Where sealed releases lie, and nothing else: the publisher writes there, devices read there by name. Whoever does
+    neither has no right to it, and does not open it."""
 
     @property
     def api_url(self) -> str:
@@ -98,6 +101,11 @@ async def open_platform(
             ):
                 yield ledger
 
+        @asynccontextmanager
+        async def open_releases() -> AsyncIterator[BlobStore]:
+            async with transports.open_releases(home, settings) as releases:
+                yield CountedBlobs(releases)
+
         yield Platform(
             home=home,
             log=log,
@@ -108,6 +116,7 @@ async def open_platform(
             health=Health(),
             settings=settings,
             open_ledger=open_ledger,
+            open_releases=open_releases,
         )
 
 

@@ -138,6 +138,7 @@ class _Stage:
             health=Health(),
             settings=real.settings,
             open_ledger=self._open_ledger,
+            open_releases=real.open_releases,
         )
 
     @asynccontextmanager

@@ -92,6 +92,13 @@ class PlatformSettings(ServiceSettings):
     s3_access_key: str | None = None
     """None: wherever the AWS libraries find credentials."""
     s3_secret_key: SecretStr | None = None
+    releases_url: str | None = None
+    """``s3://bucket/prefix``, on the same server, of sealed releases only: the one place on it that devices may read.
+    None: ``releases`` in the home. Publisher and inferencer ask for it where ``blobs_url`` is set."""
+    releases_access_key: str | None = None
+    """Who reads and writes releases; a device has only this one. None: ``s3_access_key``."""
+    releases_secret_key: SecretStr | None = None
+    """Belongs to ``releases_access_key``."""
     views: bool | None = None
     """Show pictures as files in the home, too. None: only where the blob store is the home's."""
     partitions: dict[str, Annotated[int, Field(ge=1, le=256)]] = {}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 from sqlalchemy import MetaData
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
 from azaion_common.ledger import directory
@@ -51,6 +51,11 @@ def ledger_path(home: Path, ledger: str) -> Path:
 def blobs_path(home: Path) -> Path:
     """Where the embedded blob store lies."""
     return home / "blobs"
+
+
+def releases_path(home: Path) -> Path:
+    """Where the embedded store of sealed releases lies."""
+    return home / "releases"
 
 
 def check_exists(home: Path, settings: PlatformSettings) -> None:
@@ -109,17 +114,39 @@ async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[Bl
         return
     with _extra():
         from azaion_common.storage.s3 import S3BlobStore  # noqa: PLC0415 - optional
-    async with S3BlobStore.open(_s3_location(settings.blobs_url, settings)) as store:
+    async with S3BlobStore.open(_blobs_location(settings.blobs_url, settings)) as store:
         yield store
 
 
-async def make_bucket(settings: PlatformSettings) -> None:
-    """Make the bucket of the blob store; one of ours that is there stays as it is.
+@asynccontextmanager
+async def open_releases(home: Path, settings: PlatformSettings) -> AsyncIterator[BlobStore]:
+    """The store of sealed releases: nothing else lies in it, and it is all of S3 that a device may see.
+
+    Raises:
+        PermanentError: ``releases_url_missing``, ``extra_missing``, ``releases_url_invalid``.
+    """
+    if settings.releases_url is None and settings.blobs_url is not None:
+        raise SetupError(
+            "releases_url_missing",
+            "blobs are on S3, and nothing says where sealed releases go",
+            hint="set platform.releases_url: s3://bucket/prefix, a place of its own that devices may read",
+        )
+    if settings.releases_url is None:
+        yield await asyncio.to_thread(FileBlobStore.open, releases_path(home))
+        return
+    with _extra():
+        from azaion_common.storage.s3 import S3BlobStore  # noqa: PLC0415 - optional
+    async with S3BlobStore.open(_releases_location(settings.releases_url, settings)) as store:
+        yield store
+
+
+async def make_buckets(settings: PlatformSettings) -> list[str]:
+    """Make the buckets of blobs and releases, and return their addresses; one of ours that is there stays as it is.
 
     Raises:
         PermanentError: ``no_bucket``: the settings name none; and as ``storage.s3.make_bucket``.
     """
-    if settings.blobs_url is None:
+    if settings.blobs_url is None and settings.releases_url is None:
         raise PermanentError(
             "no_bucket",
             "blobs are kept in the home: there is no bucket to make",
@@ -127,18 +154,41 @@ async def make_bucket(settings: PlatformSettings) -> None:
         )
     with _extra():
         from azaion_common.storage import s3  # noqa: PLC0415 - optional
-    await s3.make_bucket(_s3_location(settings.blobs_url, settings))
+    made = []
+    for url, location_of in (
+        (settings.blobs_url, _blobs_location),
+        (settings.releases_url, _releases_location),
+    ):
+        if url is not None:
+            await s3.make_bucket(location_of(url, settings))
+            made.append(url)
+    return made
 
 
-def _s3_location(url: str, settings: PlatformSettings) -> S3Location:
+def _blobs_location(url: str, settings: PlatformSettings) -> S3Location:
+    return _s3_location("blobs_url", url, settings, (settings.s3_access_key, settings.s3_secret_key))
+
+
+def _releases_location(url: str, settings: PlatformSettings) -> S3Location:
+    keys = (settings.releases_access_key, settings.releases_secret_key)
+    if keys == (None, None):
+        keys = (settings.s3_access_key, settings.s3_secret_key)
+    return _s3_location("releases_url", url, settings, keys)
+
+
+def _s3_location(
+    setting: str, url: str, settings: PlatformSettings, keys: tuple[str | None, SecretStr | None]
+) -> S3Location:
     from azaion_common.storage.s3 import S3Location  # noqa: PLC0415 - optional
 
+    access_key, secret_key = keys
     return S3Location.parse(
         url,
         endpoint_url=settings.s3_endpoint_url,
         region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=_plain(settings.s3_secret_key) or None,
+        access_key=access_key,
+        secret_key=_plain(secret_key) or None,
+        setting=setting,
     )
 
 

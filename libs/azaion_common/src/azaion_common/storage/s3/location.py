@@ -35,24 +35,26 @@ class S3Location:
         region: str | None = None,
         access_key: str | None = None,
         secret_key: str | None = None,
+        setting: str = "blobs_url",
     ) -> S3Location:
         """The location in ``url``; the rest is what the URL does not hold.
 
         Raises:
-            PermanentError: ``blobs_url_invalid``; the URL itself is not shown, some put a secret in it.
+            PermanentError: ``blobs_url_invalid``, ``releases_url_invalid`` (after the ``setting``); the URL itself is
+                not shown, some put a secret in it.
         """
         try:
             parts = urlsplit(url)
             query = parse_qs(parts.query, strict_parsing=bool(parts.query))
         except ValueError:
-            raise _invalid("it is no URL") from None
+            raise _invalid(setting, "it is no URL") from None
         if parts.scheme != "s3" or not parts.hostname or parts.netloc != parts.hostname:
-            raise _invalid("it is not s3://bucket/prefix")
+            raise _invalid(setting, "it is not s3://bucket/prefix")
         if query.keys() - {"ca"}:
-            raise _invalid("it has an unknown option")
-        _check_endpoint(endpoint_url)
+            raise _invalid(setting, "it has an unknown option")
+        _check_endpoint(setting, endpoint_url)
         if (access_key is None) != (secret_key is None):
-            raise _invalid("one of access key and secret key is missing")
+            raise _invalid(setting, "one of access key and secret key is missing")
         return cls(
             bucket=parts.hostname,
             prefix=unquote(parts.path).strip("/"),
@@ -76,17 +78,18 @@ class S3Location:
         return f"s3://{self.bucket}/{self.prefix}"
 
 
-def _check_endpoint(endpoint_url: str | None) -> None:
+def _check_endpoint(setting: str, endpoint_url: str | None) -> None:
     if endpoint_url is None:
         return
     parts = urlsplit(endpoint_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _invalid("the endpoint is no http:// or https:// address")
+        raise _invalid(setting, "the endpoint is no http:// or https:// address")
 
 
-def _invalid(why: str) -> PermanentError:
+def _invalid(setting: str, why: str) -> PermanentError:
+    keys = "s3" if setting == "blobs_url" else "releases"
     return PermanentError(
-        "blobs_url_invalid",
-        f"the address of the blob store is not valid: {why}",
-        hint="blobs_url: s3://bucket/prefix, with s3_endpoint_url, s3_access_key and s3_secret_key beside it",
+        f"{setting}_invalid",
+        f"platform.{setting} is not valid: {why}",
+        hint=f"{setting}: s3://bucket/prefix, with s3_endpoint_url, {keys}_access_key and {keys}_secret_key beside it",
     )
