@@ -33,7 +33,7 @@ dashboards: $(CORE) ## Write Grafana's dashboards anew from deploy/grafana/make_
 	$(BIN)/python deploy/grafana/make_dashboards.py
 
 ##@ Develop
-.PHONY: setup check format lint types contracts unit test test-faults bench schemas lock clean help
+.PHONY: setup check format lint types contracts unit test test-faults bench schemas reference lock clean help
 setup: $(DEV) $(TRAINING) ## Make both environments: the core and the ultralytics toolchain
 
 check: lint types contracts unit ## Format, lint, types, import contracts, unit tests: under a minute
@@ -73,6 +73,9 @@ bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDE
 
 schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
 	$(BIN)/python -m azaion_common.events.schemas tests/contract/schemas
+
+reference: $(DEV) ## Write docs/settings.md and docs/commands.md anew from the program
+	$(BIN)/python -m azaion_common.cli.reference docs
 
 lock: $(DEV) ## Write constraints.txt anew from what is installed
 	(head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt

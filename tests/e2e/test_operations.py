@@ -67,7 +67,7 @@ def applied(home: Path, service: str, stream: str) -> int:
 def command(*arguments: object, home: Path) -> str:
     """Run a command in this process, which is quicker; returns its stdout."""
     words = [*map(str, arguments), "--home", str(home)]
-    done = CliRunner().invoke(build_app(words[0]), words, catch_exceptions=False)
+    done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     return done.stdout
 

@@ -33,8 +33,12 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")] = False,  # noqa: FBT002
 ) -> None:
-    """Run the whole loop: pictures in, boxes on a video and a report page out. Ctrl-C, then the same command goes on."""
+    """Run the whole loop on this machine: pictures in, boxes on a video and a report page out.
+
+    Ctrl-C stops it with all its services; the same command goes on where it was.
+    """
     # What the demo needs is imported here: `azaion --help` need not wait for it.
+    from azaion_demo.ending import ending_with_signals  # noqa: PLC0415
     from azaion_demo.inputs import checked  # noqa: PLC0415
     from azaion_demo.report import write_report  # noqa: PLC0415
     from azaion_demo.run import run  # noqa: PLC0415
@@ -44,7 +48,7 @@ def demo(
     inputs = checked(data, video, weights)
     console = Console(stderr=True)
     with Stages(console) as stages:
-        outcome = asyncio.run(run(home_from(home), inputs, stages))
+        outcome = asyncio.run(ending_with_signals(run(home_from(home), inputs, stages)))
         with stages.whole("report"):
             report = asyncio.run(write_report(outcome))
     summary = summarise(outcome, report)

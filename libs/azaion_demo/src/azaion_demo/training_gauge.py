@@ -38,6 +38,7 @@ class TrainingGauge:
         async with httpx.AsyncClient(timeout=2) as client:
             while True:
                 await asyncio.sleep(PERIOD_S)
+                self._stages.beat()
                 with suppress(httpx.HTTPError, OSError, ValueError, KeyError):
                     url = json.loads(self._address_file.read_text())["url"]
                     self._show(gauges((await client.get(f"{url}/metrics")).text))

@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 
 from azaion_common.cli.model_events import answer, is_meant, newest
-from azaion_common.cli.services import Home
+from azaion_common.cli.options import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.events.models import STREAM

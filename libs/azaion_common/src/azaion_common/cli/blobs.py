@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from azaion_common.cli.services import Home
+from azaion_common.cli.options import Home
 from azaion_common.runtime import transports
 from azaion_common.runtime.settings import PlatformSettings, home_from
 

@@ -14,8 +14,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
-from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
 from azaion_common.runtime import dead_letters

@@ -12,8 +12,8 @@ import typer
 from rich.table import Table
 
 from azaion_common.cli.examination import ServiceReport, examine
+from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
-from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.accounting import StreamAccount
 from azaion_common.runtime.settings import home_from

@@ -14,8 +14,8 @@ import typer
 from rich.table import Table
 from rich.tree import Tree
 
+from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
-from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.events import Candidate, ModelExported, ModelPublished, ModelRejected, ModelTrained, models
 from azaion_common.events.codec import UnknownEventType, decode

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
-from azaion_common.cli.services import Home
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.discovery import load_service
 from azaion_common.runtime.logging import configure_logging

@@ -7,21 +7,31 @@ import sys
 import typer
 
 from azaion_common import __version__
+from azaion_common.cli.contents import examples_of
+from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, TransientError
-from azaion_common.runtime.discovery import command_points
 
 EXIT_PERMANENT = 1
-EXIT_TRANSIENT = 75  # EX_TEMPFAIL of sysexits.h: trying again may help
+EXIT_TRANSIENT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    EXIT_PERMANENT: "failed: trying again will not help",
+    2: "wrong usage",
+    EXIT_TRANSIENT: "failed for now: try again",
+    EXIT_INTERRUPTED: "Ctrl-C",
+    143: "told to end (SIGTERM)",
+}
 
 
-def build_app(wanted: str | None = None) -> typer.Typer:
-    """The program with every installed command, or, where ``wanted`` is one, with what that one needs."""
+def build_app() -> typer.Typer:
+    """The program; a command is imported when it is named."""
     app = typer.Typer(
         name="azaion",
-        help="From annotated pictures to detectors on edge devices, in a loop. Start with: azaion demo",
+        cls=CommandTree,
+        help="From annotated pictures to detectors on edge devices, in a loop.",
+        epilog=f"{examples_of('')}\n\n{_exit_codes()}",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -34,15 +44,17 @@ def build_app(wanted: str | None = None) -> typer.Typer:
             typer.echo(__version__)
             raise typer.Exit
 
-    for point in command_points(wanted):
-        point.load()(app)
     return app
+
+
+def _exit_codes() -> str:
+    return "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 def main() -> None:
     """Run the program; errors are one line on stderr and a non-zero exit."""
     try:
-        build_app(sys.argv[1] if len(sys.argv) > 1 else None)()
+        build_app()()
     except AzaionError as error:
         print_error(error)
         sys.exit(EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT)

@@ -8,14 +8,11 @@ from typing import Annotated
 
 import typer
 
+from azaion_common.cli.options import Home
 from azaion_common.runtime.discovery import load_service, service_names
 from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.process import run_services
 from azaion_common.runtime.settings import PlatformSettings, home_from
-
-Home = Annotated[
-    Path | None, typer.Option(help="Folder that holds everything. [env AZAION_HOME; ./azaion-home]")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from azaion_common.errors import PermanentError
-from azaion_common.runtime.service import Service
+
+if TYPE_CHECKING:  # a service brings a database along, which no command has to import that starts none
+    from azaion_common.runtime.service import Service
 
 ORDER = ("api", "ingestor", "augmentor", "trainer", "exporter", "publisher", "inferencer")
 
@@ -33,11 +36,6 @@ def load_service(name: str) -> Service:
     )
 
 
-def command_points(wanted: str | None = None) -> list[EntryPoint]:
-    """Entry points whose function adds commands to the CLI, each function once.
-
-    An entry point is called as its command is. Where ``wanted`` is one, only that one: loading all takes seconds.
-    """
-    points = sorted(entry_points(group="azaion.commands"), key=lambda point: point.name)
-    chosen = [point for point in points if point.name == wanted] or points
-    return list({point.value: point for point in chosen}.values())
+def command_points() -> dict[str, EntryPoint]:
+    """Entry points whose function adds commands to the CLI, by the name of the command that each is there for."""
+    return {point.name: point for point in entry_points(group="azaion.commands")}

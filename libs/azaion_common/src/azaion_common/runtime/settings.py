@@ -36,7 +36,11 @@ class ServiceSettings(BaseSettings):
     """Base of every service's settings. Subclasses set ``env_prefix`` (``AZAION_TRAINER__``)."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_nested_delimiter="__", env_ignore_empty=True
+        frozen=True,
+        extra="forbid",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        use_attribute_docstrings=True,  # `azaion settings` and docs/settings.md show them
     )
 
     @classmethod
@@ -49,10 +53,7 @@ class ServiceSettings(BaseSettings):
         prefix = cls.model_config.get("env_prefix", "")
         _refuse_unknown_variables(cls, prefix)
         in_file = _section(home / FILE_NAME, section) | _in_files_of_their_own(cls, prefix)
-        variables = os.environ  # noqa: TID251
-        in_environment = {
-            _field(each, prefix) for each in variables if each.startswith(prefix) and variables[each]
-        }
+        in_environment = _in_environment(prefix)
         try:
             return cls(**{key: value for key, value in in_file.items() if key not in in_environment})
         except ValidationError as error:
@@ -64,6 +65,18 @@ class ServiceSettings(BaseSettings):
                 hint=f"see {home / FILE_NAME} and {prefix}*",
             ) from error
 
+    @classmethod
+    def origins(cls, home: Path, section: str) -> dict[str, str]:
+        """Where each setting that has not its default comes from: ``environment`` or the path of the file."""
+        prefix = cls.model_config.get("env_prefix", "")
+        path = home / FILE_NAME
+        from_environment = {*_in_environment(prefix), *_in_files_of_their_own(cls, prefix)} & set(
+            cls.model_fields
+        )
+        return dict.fromkeys(_section(path, section), str(path)) | dict.fromkeys(
+            from_environment, "environment"
+        )
+
 
 class PlatformSettings(ServiceSettings):
     """What every service shares."""
@@ -73,10 +86,13 @@ class PlatformSettings(ServiceSettings):
     catalogue: Path | None = None
     """Class catalogue (YAML); relative paths start at the home. None: the neutral aerial one."""
     api_url: str = "http://127.0.0.1:8400"
+    """Where services and devices find the API."""
     metrics_host: str = "127.0.0.1"
+    """Address of /metrics, /livez and /readyz."""
     metrics_port: int = 0
     """Port of /metrics, /livez and /readyz; 0 picks a free one, which ``<home>/run/ops.json`` then names."""
     log_level: str = "info"
+    """``debug``, ``info``, ``warning`` or ``error``."""
     streams_url: SecretStr | None = None
     """``rabbitmq-stream://user:password@host:5552/vhost``, or ``rabbitmq-stream+tls://…?ca=/path/ca.pem``.
     None for this and the three below: everything is in the home."""
@@ -89,9 +105,11 @@ class PlatformSettings(ServiceSettings):
     s3_endpoint_url: str | None = None
     """None: AWS."""
     s3_region: str | None = None
+    """None: the one that the AWS libraries are set to."""
     s3_access_key: str | None = None
     """None: wherever the AWS libraries find credentials."""
     s3_secret_key: SecretStr | None = None
+    """Belongs to ``s3_access_key``."""
     releases_url: str | None = None
     """``s3://bucket/prefix``, on the same server, of sealed releases only: the one place on it that devices may read.
     None: ``releases`` in the home. Publisher and inferencer ask for it where ``blobs_url`` is set."""
@@ -134,6 +152,12 @@ def _section(path: Path, section: str) -> dict[str, Any]:
         raise PermanentError(
             "settings_invalid", f"{path} is not valid: {str(error).splitlines()[0]}"
         ) from error
+
+
+def _in_environment(prefix: str) -> set[str]:
+    """The settings that variables of their own name."""
+    variables = os.environ  # noqa: TID251
+    return {_field(each, prefix) for each in variables if each.startswith(prefix) and variables[each]}
 
 
 def _field(name: str, prefix: str) -> str:
