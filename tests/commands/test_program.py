@@ -24,11 +24,11 @@ SERVICES = {"up", "run"}
 @pytest.fixture(scope="module")
 def commands() -> dict[str, Any]:
     """Every command that does something, by the words that call it."""
-    program = get_command(build_app())
+    program: Any = get_command(build_app())
     return {
         path: command
         for name in command_points()
-        for path, command in reference.leaves(program.get_command(None, name), name)  # type: ignore[attr-defined]
+        for path, command in reference.leaves(program.get_command(None, name), name)
     }
 
 

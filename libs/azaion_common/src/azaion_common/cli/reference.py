@@ -38,7 +38,7 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """docs/commands.md: every command with its options and examples, and the exit codes."""
-    program = get_command(build_app())
+    program: Any = get_command(build_app())
     lines = [
         "# Commands",
         "",
