@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from azaion_common.events import ModelExported, Parity
 from azaion_common.events.models import STREAM
@@ -18,15 +21,18 @@ from azaion_common.jobs import Job
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.relay import Relay
-from azaion_common.packages import FleetKeyWrapper
+from azaion_common.packages import FleetKeyWrapper, trusting
 from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.transports import log_path
 from azaion_common.storage import BlobStore
 from azaion_common.testing import platform as embedded
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts
+from azaion_publisher.announced import Announced
 from azaion_publisher.plan import job_for
 from azaion_publisher.publishing import Publisher
 
+KEY = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
 PASSWORD = "the service's password"
 
 
@@ -133,6 +139,11 @@ class Bench:
         found = [decode_event(record) for record in await self.platform.log.read(STREAM)]
         return [delivery.content for delivery in found if delivery]
 
+    async def forget_stream(self) -> None:
+        """The stream as it was before anything was released."""
+        with closing(sqlite3.connect(log_path(self.platform.home))) as log, log:
+            log.execute("DELETE FROM messages")
+
     async def another_export(self, number: int) -> ModelExported:
         artifact = await self.platform.blobs.put(b"model %d" % number * 10_000, "application/onnx")
         return self.export.model_copy(update={"model_id": f"{number:016x}", "artifact": artifact})
@@ -159,6 +170,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             releases=releases,
             small_parts=ApiSmallParts(http, "models", credentials, deadline_s=60, sleep=pause),
             wrapper=FleetKeyWrapper(b"k" * 32),
+            signing_key=KEY,
+            announced=Announced(platform.log, trusting([KEY.public_key()])),
             work=tmp_path / "work",
         )
         artifact = await platform.blobs.put(b"an ONNX file" * 10_000, "application/onnx")

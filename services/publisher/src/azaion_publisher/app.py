@@ -11,16 +11,19 @@ from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.worker import JobWorker
-from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key
+from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key, load_or_create_signing_key
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage import BlobStore
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts
+from azaion_publisher.adapters.key_files import pin_public_key, trusted_keys
+from azaion_publisher.announced import Announced
 from azaion_publisher.bringing_over import bring_over
 from azaion_publisher.handlers import Planner
 from azaion_publisher.plan import QUEUE
 from azaion_publisher.publishing import Publisher
+from azaion_publisher.renewing import renew
 from azaion_publisher.settings import PublisherSettings
 
 
@@ -33,6 +36,8 @@ async def run(platform: Platform) -> None:
     ):
         await bring_over(platform.log, platform.blobs, releases, platform.home / "publisher")
         publisher = await make_publisher(platform, settings, ledger, releases, http)
+        await renew(ledger, publisher.announced, publisher.signing_key)
+        await asyncio.to_thread(pin_public_key, platform.home / settings.public_key, publisher.signing_key)
         consumer = Consumer(
             log=platform.log,
             ledger=ledger,
@@ -58,6 +63,8 @@ async def make_publisher(
     http: httpx.AsyncClient,
 ) -> Publisher:
     fleet_key = await asyncio.to_thread(load_or_create_fleet_key, platform.home / "secrets" / "fleet.key")
+    signing_key = await asyncio.to_thread(load_or_create_signing_key, platform.home / settings.signing_key)
+    trusted = await asyncio.to_thread(trusted_keys, platform.home / settings.public_key, signing_key)
     return Publisher(
         ledger=ledger,
         blobs=platform.blobs,
@@ -66,6 +73,8 @@ async def make_publisher(
             http, settings.folder, platform.home / settings.credentials, settings.deadline_s
         ),
         wrapper=FleetKeyWrapper(fleet_key),
+        signing_key=signing_key,
+        announced=Announced(platform.log, trusted),
         work=platform.home / "publisher" / "work",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -58,10 +59,27 @@ def unfinished(connection: Connection) -> list[str]:
     return list(connection.execute(sa.select(PACKAGES.c.job_id)).scalars())
 
 
-def release(connection: Connection, job: PublishJob, sealed: Sealed) -> int:
-    """Count the release up; the number of the new one."""
-    last = connection.execute(sa.select(sa.func.max(RELEASES.c.release))).scalar_one()
-    number = int(last or 0) + 1
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One release, as the ledger knows it."""
+
+    number: int
+    model_id: str
+    target: str
+    package_id: str
+    key_id: str | None
+
+
+def newest(connection: Connection) -> list[Released]:
+    """The newest release of each target."""
+    of_target = sa.select(sa.func.max(RELEASES.c.release)).group_by(RELEASES.c.target)
+    rows = connection.execute(sa.select(RELEASES).where(RELEASES.c.release.in_(of_target)))
+    return [Released(row.release, row.model_id, row.target, row.package_id, row.key_id) for row in rows]
+
+
+def release(connection: Connection, job: PublishJob, sealed: Sealed, *, above: int, key_id: str) -> int:
+    """Count the release up, beyond ``above`` in any case; the number of the new one."""
+    number = _next_number(connection, above)
     connection.execute(
         RELEASES.insert().values(
             release=number,
@@ -69,6 +87,24 @@ def release(connection: Connection, job: PublishJob, sealed: Sealed) -> int:
             target=job.target,
             package_id=sealed.package_id,
             at=datetime.now(UTC),
+            key_id=key_id,
         )
     )
     return number
+
+
+def renumber(connection: Connection, release: Released, above: int) -> int:
+    """Give a release the next number, beyond ``above`` in any case."""
+    number = _next_number(connection, above)
+    connection.execute(RELEASES.update().where(RELEASES.c.release == release.number).values(release=number))
+    return number
+
+
+def note_key(connection: Connection, number: int, key_id: str) -> None:
+    """Remember who signed a release."""
+    connection.execute(RELEASES.update().where(RELEASES.c.release == number).values(key_id=key_id))
+
+
+def _next_number(connection: Connection, above: int) -> int:
+    last = connection.execute(sa.select(sa.func.max(RELEASES.c.release))).scalar_one()
+    return max(int(last or 0), above) + 1

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from azaion_common.errors import AzaionError, PermanentError
@@ -26,9 +28,10 @@ from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Effect, Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.worker import Finish
-from azaion_common.packages import KeyWrapper, PackageMeta
+from azaion_common.packages import KeyWrapper, PackageMeta, key_id, signed
 from azaion_common.storage import BlobStore
 from azaion_publisher import metrics, packages, sealing
+from azaion_publisher.announced import Announced
 from azaion_publisher.plan import PublishJob, parse_job
 from azaion_publisher.ports import SmallParts
 from azaion_publisher.sealing import Sealed
@@ -52,6 +55,9 @@ class Publisher:
     """Where big halves go. Nothing else lies there, because devices may read it."""
     small_parts: SmallParts
     wrapper: KeyWrapper
+    signing_key: Ed25519PrivateKey
+    """Signs what is announced: devices believe nothing else."""
+    announced: Announced
     work: Path
     """Sealed halves wait here until they are released."""
     on_step: Callable[[str], None] = _log_step
@@ -67,8 +73,11 @@ class Publisher:
         sealed = await self._sealed(job.job_id, wanted)
         location = await self._store(job.job_id, sealed)
         await self._prove(job.job_id, sealed)
+        above = await self.announced.highest()
         metrics.PUBLISH_SECONDS.labels(wanted.target).observe(time.monotonic() - started)
-        return lambda connection: self._release(connection, job.job_id, wanted, sealed, location)
+        return lambda connection: self._release(
+            connection, job.job_id, wanted, sealed, location=location, above=above
+        )
 
     def failed(self, connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
         """What to say of a job that cannot be done; the former release stays."""
@@ -141,9 +150,17 @@ class Publisher:
         self.on_step("release")
 
     def _release(
-        self, connection: Connection, job_id: str, wanted: PublishJob, sealed: Sealed, location: str
+        self,
+        connection: Connection,
+        job_id: str,
+        wanted: PublishJob,
+        sealed: Sealed,
+        *,
+        location: str,
+        above: int,
     ) -> list[Effect]:
-        number = packages.release(connection, wanted, sealed)
+        signer = key_id(self.signing_key.public_key())
+        number = packages.release(connection, wanted, sealed, above=above, key_id=signer)
         packages.forget(connection, job_id)
         after_commit(connection, partial(metrics.RELEASE.set, number))
         after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, "published").inc)
@@ -168,8 +185,9 @@ class Publisher:
             big=PackagePart(
                 sha256=sealed.big.sha256, size_bytes=sealed.big.size_bytes, location=sealed.big.sha256
             ),
+            published_at=datetime.now(UTC),
         )
-        return [Outgoing(STREAM, event, wanted.model_id)]
+        return [Outgoing(STREAM, signed(event, self.signing_key), wanted.model_id)]
 
     async def _is_whole(self, job_id: str, sealed: Sealed) -> bool:
         folder = self._folder(job_id)

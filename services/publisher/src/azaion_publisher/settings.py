@@ -21,6 +21,11 @@ class PublisherSettings(ServiceSettings):
     """Folder of the API that takes the small halves."""
     credentials: Path = Path("secrets/service.json")
     """Account of the API; relative paths start at the home."""
+    signing_key: Path = Path("secrets/release-signing.pem")
+    """Private key (Ed25519, PKCS 8 in PEM) that signs releases, made where there is none; relative paths start at the home."""
+    public_key: Path = Path("secrets/release-signing.pub.pem")
+    """Public keys (PEM) that releases may be signed by, what devices pin. Written with the signing key's own where there is
+    none; to change keys, add the new one in front and leave the old one until every device has both."""
     request_timeout_s: float = Field(default=10, gt=0)
     deadline_s: float = Field(default=60, gt=0)
     """Longest time for one call with all its retries; the job is then tried again later."""

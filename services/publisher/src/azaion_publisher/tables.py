@@ -31,4 +31,5 @@ RELEASES = Table(
     Column("target", String(40), nullable=False),
     Column("package_id", String(32), nullable=False, unique=True),
     Column("at", DateTime(timezone=True), nullable=False),
+    Column("key_id", String(16)),  # of the key that signed its announcement; none before releases were signed
 )

@@ -25,6 +25,7 @@ from azaion_common.events.models import (
     PackagePart,
     Parity,
     PublishFailed,
+    ReleaseSignature,
     TrainingFailed,
     TrainingProgress,
     TrainingStarted,
@@ -38,6 +39,6 @@ __all__ = [
     "DeadLettersEvent", "DevicesEvent", "EpochMetrics", "Event", "ExportFailed", "ImageDeleted",
     "ImageQuarantined", "ImageSaved", "ImageValidated", "ImagesEvent", "Lineage", "MessageDeadLettered",
     "Metrics", "ModelExported", "ModelLoadFailed", "ModelLoaded", "ModelPublished", "ModelRejected",
-    "ModelTrained", "ModelsEvent", "PackagePart", "Parity", "PublishFailed", "SideCounts", "TrainingFailed",
+    "ModelTrained", "ModelsEvent", "PackagePart", "Parity", "PublishFailed", "ReleaseSignature", "SideCounts", "TrainingFailed",
     "TrainingProgress", "TrainingStarted", "Value", "Variant",
 ]  # fmt: skip

@@ -20,6 +20,8 @@ from azaion_common.events.envelope import Envelope
 VERSION = 1
 MAX_BYTES = 256 * 1024
 MAX_ITEMS = 4096
+_HEAD = 16
+"""Keys of an envelope that are looked through for its type."""
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
@@ -107,6 +109,24 @@ def decode(body: bytes) -> Envelope:
         )
     except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
         raise PermanentError("event_malformed", f"not a valid event: {_first_line(error)}") from error
+
+
+def type_of(body: bytes) -> str | None:
+    """The event type in ``body`` without decoding the rest of it; None where it cannot be told.
+
+    For those who look for a few events among many: a whole event takes ten to a hundred times as long to decode.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_BYTES)
+    try:
+        unpacker.feed(body)
+        for _ in range(min(unpacker.read_map_header(), _HEAD)):
+            if unpacker.unpack() == "type":
+                found = unpacker.unpack()
+                return found if isinstance(found, str) else None
+            unpacker.skip()
+    except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull):
+        return None
+    return None
 
 
 def _unpack(body: bytes) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from azaion_common.events.references import BlobRef, Sha256, Value
 
@@ -186,14 +187,27 @@ class PackagePart(Value):
     """``folder/file`` on the API for the small part, the blob's SHA-256 for the big one."""
 
 
+class ReleaseSignature(Value):
+    """The publisher's word for a release: an Ed25519 signature in DSSE's encoding (docs/package-format.md)."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    key_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    statement: bytes = Field(max_length=100_000)
+    """Canonical JSON of all other fields of the event: exactly the bytes that were signed."""
+    signature: bytes = Field(min_length=64, max_length=64)
+
+
 class ModelPublished(Value):
     """A release: both parts were read back and verified before this was said."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     type: Literal["model.published.v1"] = "model.published.v1"
     model_id: ModelId
     target: str
     release: int = Field(ge=1)
-    """Counts up with each release of this publisher; the newest has the highest."""
+    """Counts up with each release of this publisher, whatever its target; the newest has the highest."""
     imgsz: int = Field(ge=32)
     batch: int = Field(ge=1)
     class_names: tuple[str, ...]
@@ -207,6 +221,10 @@ class ModelPublished(Value):
     small: PackagePart
     big: PackagePart
     thresholds: ScoreThresholds = Field(default_factory=dict)
+    published_at: datetime | None = None
+    """None: published before releases were signed."""
+    signed: ReleaseSignature | None = None
+    """None: published before releases were signed; devices believe nothing else."""
 
 
 class PublishFailed(Value):

@@ -18,13 +18,7 @@ from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import CONTENT_KEY_BYTES, ContentKey
 from azaion_common.packages.sources import Source, opened
-from azaion_common.storage.durable import (
-    flush_to_disk,
-    fsync_folder,
-    replacing,
-    storage_errors,
-    temporary_beside,
-)
+from azaion_common.storage.durable import create_once, replacing
 
 FLEET_KEY_BYTES = 32
 # The first byte names the scheme, so that a later one can be told apart.
@@ -144,27 +138,8 @@ def load_or_create_fleet_key(path: Path) -> bytes:
         PermanentError: ``fleet_key_missing`` or ``fleet_key_invalid`` for a file that is there but is no key.
         AzaionError: as ``storage.durable.replacing``.
     """
-    if not path.exists():
-        with storage_errors(path):
-            _create_fleet_key(path)
+    create_once(path, lambda: os.urandom(FLEET_KEY_BYTES))
     return load_fleet_key(path)
-
-
-def _create_fleet_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_beside(path) as (temporary, file):
-        file.write(os.urandom(FLEET_KEY_BYTES))
-        flush_to_disk(file)
-        _link_unless_there(temporary, path)
-    fsync_folder(path.parent)
-
-
-def _link_unless_there(temporary: Path, path: Path) -> None:
-    # A hard link, unlike a rename, never replaces: a key that another process made meanwhile stays.
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        return
 
 
 def _unwrap_failed(problem: str) -> PermanentError:

@@ -11,7 +11,7 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -94,6 +94,24 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace ``path`` by a file that holds ``data``; durable when this returns. Raises as ``replacing``."""
     with replacing(path, mode=mode) as file:
         file.write(data)
+
+
+def create_once(path: Path, make: Callable[[], bytes]) -> None:
+    """Let ``path`` hold what ``make`` gives (mode 0600), unless it exists: of two creators at once one wins, for both.
+
+    Raises: as ``replacing``.
+    """
+    if path.exists():
+        return
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(path) as (temporary, file):
+            file.write(make())
+            flush_to_disk(file)
+            # A hard link, unlike a rename, never replaces: what another process made meanwhile stays.
+            with suppress(FileExistsError):
+                path.hardlink_to(temporary)
+        fsync_folder(path.parent)
 
 
 @contextmanager
