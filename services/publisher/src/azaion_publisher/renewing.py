@@ -42,7 +42,8 @@ async def renew(ledger: Ledger, announced: Announced, key: Ed25519PrivateKey) ->
             continue
         above = await announced.highest()
         falls_back = release.number < await announced.highest_for(release.target)
-        await ledger.transact(partial(_announce, ledger, event, release, key, above if falls_back else None))
+        announce = partial(_announce, ledger, event, release, key=key, above=above if falls_back else None)
+        await ledger.transact(announce)
         _log.info("release.signed", release=release.number, target=release.target, key_id=ours)
 
 
