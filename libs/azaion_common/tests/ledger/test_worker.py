@@ -267,3 +267,73 @@ async def test_a_job_whose_outcome_is_written_is_not_done_again(platform: Platfo
 
     assert runs == ["1"]
     assert await announced(platform) == ["did-1"]
+
+
+async def test_two_workers_of_one_service_never_hold_one_job_at_once(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """Each has a ledger of its own, and both take from one queue: a job is worked on once, by one of them."""
+    begun, go_on, runs = asyncio.Event(), asyncio.Event(), []
+
+    async def run(job: Job) -> Finish:
+        runs.append((job.job_id, job.attempt))
+        begun.set()
+        await go_on.wait()
+        return announcing(job)
+
+    async with open_platform(tmp_path / "other") as elsewhere:
+        other = replace(elsewhere, jobs=platform.jobs)
+        await platform.jobs.put("q", "1", "{}")
+        async with working(platform, run), working(other, run):
+            await begun.wait()
+            await asyncio.sleep(
+                1.5
+            )  # as long as a queue takes to look again whether somebody's lease is free
+            go_on.set()
+            async with asyncio.timeout(5):
+                while await platform.jobs.pending("q"):
+                    await asyncio.sleep(0.02)
+        told = [*await announced(platform), *await announced(elsewhere)]
+
+    assert runs == [("1", 1)]
+    assert told == ["did-1"]
+
+
+async def test_workers_on_one_ledger_have_names_of_their_own_that_outlive_a_restart(tmp_path: Path) -> None:
+    """So a restarted worker gets its job back at once, and one beside it never does."""
+    names = []
+    for _ in range(2):
+        async with Ledger.open(f"sqlite:///{tmp_path / 'l.sqlite'}", "service", MetaData()) as ledger:
+            names.append((ledger.worker_name("q"), ledger.worker_name("q")))
+
+    assert names[0] == names[1]
+    assert len(set(names[0])) == 2
+
+
+async def test_the_outcome_of_a_lost_lease_is_not_written(platform: Platform) -> None:
+    """An outage outlived the lease, and another worker took the job: only what that one says of it counts."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(job: Job) -> Finish:
+        begun.set()
+        await go_on.wait()
+        return announcing(job)
+
+    class CutOff(Unsteady):
+        """A queue that cannot be reached by this worker while it works."""
+
+        async def renew(self, job: Job, worker: str, *, lease_s: float) -> bool:
+            if not go_on.is_set():
+                raise TransientError("jobs_unavailable", "away")
+            return await self._jobs.renew(job, worker, lease_s=lease_s)
+
+    await platform.jobs.put("q", "1", "{}")
+    async with working(replace(platform, jobs=CutOff(platform.jobs)), run):
+        await begun.wait()
+        taken = await asyncio.wait_for(platform.jobs.take("q", "another", lease_s=60), 5)
+        go_on.set()
+        await asyncio.sleep(0.5)
+
+    assert taken.attempt == 2
+    assert await announced(platform) == []
+    assert [job.job_id for job in await platform.jobs.pending("q")] == ["1"]

@@ -42,7 +42,10 @@ class JobQueue(Protocol):
         """Add a job; durable when this returns. A job with this id that was ever put is left as it is."""
 
     async def take(self, queue: str, worker: str, *, lease_s: float) -> Job:
-        """Wait for a job and lease it. Leases that ran out, and ``worker``'s own from a former life, are taken again."""
+        """Wait for a job and lease it. Leases that ran out, and ``worker``'s own from a former life, are taken again.
+
+        So no two living workers may have the same name: see ``Ledger.worker_name``.
+        """
 
     async def renew(self, job: Job, worker: str, *, lease_s: float) -> bool:
         """Extend the lease. False when it is lost or the job was cancelled: stop working on it."""

@@ -156,7 +156,10 @@ def _job(query: sa.Select[Any], queue: str) -> sa.Select[Any]:
 
 
 def _free(connection: Connection, queue: str, worker: str) -> sa.Select[Any]:
-    """A worker that looks for a job again takes what it held itself: a process that was killed holds nothing any more."""
+    """A worker that looks for a job again takes what it held itself: a process that was killed holds nothing any more.
+
+    No two living workers have one name (``Ledger.worker_name``), so nobody takes what somebody else works on.
+    """
     now = _now(connection)
     mine_or_nobodys = JOBS.c.worker.is_(None) | (JOBS.c.worker == worker) | (JOBS.c.lease_until <= now)
     query = sa.select(JOBS.c.id, JOBS.c.job_id, JOBS.c.body, JOBS.c.attempt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -30,11 +30,27 @@ def current(connection: Connection, service: str) -> int:
     return epoch
 
 
+def instance(connection: Connection, service: str) -> str:
+    """The name that this ledger has and no other; call it behind ``current``."""
+    mine = tables.IDENTITY.c.service == service
+    known = connection.execute(sa.select(tables.IDENTITY.c.instance).where(mine)).scalar_one()
+    if known is not None:
+        return str(known)
+    name = uuid4().hex
+    connection.execute(tables.IDENTITY.update().where(mine).values(instance=name))
+    return name
+
+
 def renew(connection: Connection, service: str) -> int:
-    """Begin a new epoch; unsent events keep their order and are numbered from 1. Returns the epoch."""
+    """Begin a new epoch; unsent events keep their order and are numbered from 1. Returns the epoch.
+
+    An old copy has the name of its original, which may be at work elsewhere: it gets a new one at its next opening.
+    """
     epoch = max(_now(), current(connection, service) + 1)
     connection.execute(
-        tables.IDENTITY.update().where(tables.IDENTITY.c.service == service).values(epoch=epoch)
+        tables.IDENTITY.update()
+        .where(tables.IDENTITY.c.service == service)
+        .values(epoch=epoch, instance=None)
     )
     table, numbers = tables.OUTBOX, Counter[str]()
     connection.execute(table.delete().where((table.c.kind == "event") & table.c.sent))

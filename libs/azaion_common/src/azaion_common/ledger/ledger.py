@@ -7,10 +7,12 @@ Commits are durable: SQLite runs with ``synchronous=FULL``, PostgreSQL with ``sy
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO, TypeVar
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
@@ -43,6 +45,8 @@ class Ledger:
         self.outbox_filled = asyncio.Event()
         self.newest_trace: str | None = None
         """Of the event that was applied last: what no single event causes goes on with it."""
+        self._instance = uuid4().hex  # of one that is only looked into: of no ledger at all
+        self._seats: Counter[str] = Counter()
         self._engine = engine
         self._metadata = metadata
         self._exclusive = exclusive
@@ -84,6 +88,14 @@ class Ledger:
         finally:
             await ledger._in_thread(ledger._close)
             await asyncio.to_thread(ledger._thread.shutdown)
+
+    def worker_name(self, queue: str) -> str:
+        """Whose name the leases of another worker on ``queue`` are to have, which no other living worker has.
+
+        A ledger has one owner. So whatever is leased under the same name since an earlier life is held by nobody.
+        """
+        self._seats[queue] += 1
+        return f"{self.service}/{self._instance}/{self._seats[queue]}"
 
     async def transact(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work`` in one transaction: all of it is durable when this returns, or none of it happened.
@@ -140,6 +152,7 @@ class Ledger:
             database.prepare(connection, self.service)
             migrate(connection, self._metadata)
             self.epoch = epochs.current(connection, self.service)
+            self._instance = epochs.instance(connection, self.service)
 
     def _reconnect(self) -> Connection:
         """After an outage. Somebody else may own the ledger by now: then it is not ours to write to."""

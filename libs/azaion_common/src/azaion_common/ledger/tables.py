@@ -23,8 +23,11 @@ IDENTITY = Table(
     "ledger_identity", METADATA,
     Column("service", String(100), primary_key=True),
     Column("epoch", BigInteger, nullable=False),
+    Column("instance", String(32)),
 )  # fmt: skip
-"""``epoch`` is the time of the ledger's making: a ledger made anew never repeats identities of the old one."""
+"""``epoch`` is the time of the ledger's making: a ledger made anew never repeats identities of the old one.
+``instance``: drawn at random, the name of this ledger among all that a service has anywhere.
+"""
 
 CURSORS = Table(
     "inbox_cursor", METADATA,

@@ -62,7 +62,7 @@ class JobWorker:
         self._run = run
         self._failed = failed
         self._lease_s = lease_s
-        self._worker = ledger.service
+        self._worker = ledger.worker_name(queue)
         metrics.JOBS.labels(ledger.service, queue, "done")  # 0 until there is one
         self._crashes: Counter[str] = Counter()
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
@@ -159,6 +159,11 @@ class JobWorker:
 
     async def _end(self, job: Job, started: float, outcome: str, finish: Finish, span: Span) -> None:
         seconds = time.monotonic() - started
+        if not await _insist(job, lambda: self._jobs.renew(job, self._worker, lease_s=self._lease_s)):
+            # It was cancelled, or an outage outlived the lease and somebody else has it now: theirs is the outcome.
+            span.end("lease_lost")
+            _log.info("job.lease_lost", queue=job.queue, job=job.job_id)
+            return
 
         def end(connection: Connection) -> None:
             if _is_done(connection, job):  # written before, and only the answer got lost
