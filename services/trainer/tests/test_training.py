@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import (
@@ -23,6 +25,7 @@ from azaion_common.events import (
 from azaion_common.jobs import Job
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
+from azaion_trainer import metrics
 from azaion_trainer.adapters.dataset_folder import verify_folder
 from azaion_trainer.app import make_trainer, serve
 from azaion_trainer.settings import TrainerSettings
@@ -87,6 +90,28 @@ async def test_a_job_becomes_a_model(
     assert toolchain.trained[0][1].overrides == {"lr0": 0.02}
     assert (platform.home / "models" / f"{model.model_id}.pt").is_file()
     verify_folder(platform.home / "datasets" / formed.dataset_id)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_model_is_told_of_once_although_its_commit_is_done_again(
+    *, trainer: Trainer, ledger: Ledger
+) -> None:
+    """The first commit fails, the second one holds: one line in the log, one run and its seconds counted."""
+    before = metrics.RUNS.labels("trained")._value.get(), metrics.TRAIN_SECONDS._value.get()
+    end = await trainer.run(JOB)
+
+    def fails(connection: Connection) -> None:
+        ledger.emit(connection, end(connection))
+        raise ConnectionError
+
+    with capture_logs() as told:
+        with pytest.raises(ConnectionError):
+            await ledger.transact(fails)
+        await ledger.transact(lambda connection: ledger.emit(connection, end(connection)))
+
+    assert [each["event"] for each in told] == ["model.trained"]
+    after = metrics.RUNS.labels("trained")._value.get(), metrics.TRAIN_SECONDS._value.get()
+    assert (after[0] - before[0], after[1] - before[1]) == (1, 12.5)
 
 
 async def until_told(told: Call, kind: type[Any]) -> None:

@@ -72,16 +72,13 @@ class Exporter:
         started = time.monotonic()
         async with _work_folder(self.work, job.job_id) as folder:
             event = await self._export(wanted, folder)
-        metrics.EXPORT_SECONDS.labels(wanted.target).observe(time.monotonic() - started)
-        _log.info("export.done", model=wanted.model_id, target=wanted.target, matched=event.parity.matched)
-        return partial(_exported, event=event)
+        return partial(_exported, event=event, seconds=time.monotonic() - started)
 
     def failed(self, connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
         """What to say of a job that cannot be done."""
         try:
             wanted = parse_job(job)
-        except PermanentError:
-            _log.exception("export.job_invalid", job=job.job_id)
+        except PermanentError:  # the worker says so
             return []
         after_commit(connection, metrics.EXPORTS.labels(wanted.target, error.code).inc)
         event = ExportFailed(
@@ -151,8 +148,11 @@ class Exporter:
         }
 
 
-def _exported(connection: Connection, *, event: ModelExported) -> Iterable[Effect]:
+def _exported(connection: Connection, *, event: ModelExported, seconds: float) -> Iterable[Effect]:
+    facts = {"model": event.model_id, "target": event.target, "matched": event.parity.matched}
     after_commit(connection, metrics.EXPORTS.labels(event.target, "exported").inc)
+    after_commit(connection, partial(metrics.EXPORT_SECONDS.labels(event.target).observe, seconds))
+    after_commit(connection, partial(_log.info, "export.done", **facts))
     return [Outgoing(STREAM, event, event.model_id)]
 
 

@@ -84,8 +84,7 @@ class Publisher:
         packages.forget(connection, job.job_id)
         try:
             wanted = parse_job(job)
-        except PermanentError:
-            _log.exception("publish.job_invalid", job=job.job_id)
+        except PermanentError:  # the worker says so
             return []
         after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, error.code).inc)
         event = PublishFailed(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.events import DatasetFormed, SideCounts, datasets
+from azaion_common.ledger.after_commit import after_commit
 from azaion_common.ledger.handler import Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.storage import BlobStore
@@ -63,12 +65,6 @@ class DatasetFormer:
         certificate = await asyncio.to_thread(certify, manifest)
         await self.folders.ensure(manifest, certificate)
         event = await self._store(manifest, certificate)
-        _log.info(
-            "dataset.built",
-            dataset=manifest.dataset_id,
-            left_out=len(manifest.left_out),
-            **certificate.pictures,
-        )
 
         def register(connection: Connection) -> None:
             self._register(connection, formation, event, stock)
@@ -137,6 +133,9 @@ class DatasetFormer:
         known = sa.select(DATASETS.c.dataset_id).where(DATASETS.c.dataset_id == event.dataset_id)
         if connection.execute(known).first() is not None:
             return
+        facts = {"dataset": event.dataset_id, "left_out": len(formation.manifest.left_out)}
+        sides = event.counts.model_dump(include={"train", "valid", "test"})
+        after_commit(connection, partial(_log.info, "dataset.formed", **facts, **sides))
         freeze_sides(connection, formation.policy, formation.placed)
         mark_used(connection, [(each.picture.name, each.revision) for each in stock.ready])
         connection.execute(

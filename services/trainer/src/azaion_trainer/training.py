@@ -178,7 +178,6 @@ class Trainer:
         champion = await self.ledger.read(runs.champion)
         candidate = await self._candidate(run, trained, evaluation, champion)
         verdict = await self._compare(run, evaluation, champion) if champion else None
-        metrics.TRAIN_SECONDS.inc(trained.train_seconds)
         if champion is None or verdict is None or verdict.promoted:
             return await self._promotion(run, candidate, verdict)
         return self._rejection(run, candidate, champion, verdict)
@@ -237,6 +236,7 @@ class Trainer:
     async def _promotion(self, run: Run, candidate: Candidate, verdict: Verdict | None) -> Finish:
         model = ModelTrained(**dict(candidate), probe_images=probe_images(run.manifest, PROBE_IMAGES))
         reason = verdict.reason if verdict else "the first model"
+        facts = {"model": model.model_id, "map50": model.metrics.map50, "reason": reason}
         shown = self.home / "models" / f"{model.model_id}.pt"
         await asyncio.to_thread(make_folder, shown.parent)
         await self.blobs.fetch(model.checkpoint.sha256, shown)
@@ -246,7 +246,8 @@ class Trainer:
             runs.end_run(connection, run.run_id, "trained", model.model_id)
             after_commit(connection, metrics.RUNS.labels("trained").inc)
             after_commit(connection, partial(metrics.CHAMPION_MAP.set, model.metrics.map50_95))
-            _log.info("model.trained", model=model.model_id, map50=model.metrics.map50, reason=reason)
+            after_commit(connection, partial(metrics.TRAIN_SECONDS.inc, candidate.train_seconds))
+            after_commit(connection, partial(_log.info, "model.trained", **facts))
             return [Outgoing(models.STREAM, model, model.model_id)]
 
         return finish
@@ -259,13 +260,13 @@ class Trainer:
             difference=verdict.difference,
             confidence_interval=verdict.interval,
         )
+        facts = {"model": rejected.model_id, "champion": champion.model_id, "reason": verdict.reason}
 
         def finish(connection: Connection) -> Iterable[Effect]:
             runs.end_run(connection, run.run_id, "rejected", rejected.model_id)
             after_commit(connection, metrics.RUNS.labels("rejected").inc)
-            _log.info(
-                "model.rejected", model=rejected.model_id, champion=champion.model_id, reason=verdict.reason
-            )
+            after_commit(connection, partial(metrics.TRAIN_SECONDS.inc, candidate.train_seconds))
+            after_commit(connection, partial(_log.info, "model.rejected", **facts))
             return [Outgoing(models.STREAM, rejected, rejected.model_id)]
 
         return finish

@@ -1,4 +1,4 @@
-"""What is to happen once a transaction is durable, counting for one: a transaction that fails is done again."""
+"""What is to happen once a transaction is durable, counting and logging for two: a transaction that fails is done again."""
 
 from __future__ import annotations
 

@@ -155,6 +155,7 @@ class BatchWork(Generic[Content, Prepared]):
                 return await self._ledger.transact(work)
             except _Refused as refused:
                 looks_through = True
+                _tell_of_bugs(refused, steps)
                 for index, refusal in refused.errors.items():
                     steps[index] = replace(steps[index], error=refusal)
             except TransientError as error:
@@ -174,6 +175,7 @@ class BatchWork(Generic[Content, Prepared]):
             try:
                 return await self._ledger.transact(lambda connection: self._apply_again(connection, step))  # noqa: B023
             except _Refused as refused:
+                _tell_of_bugs(refused, [step])
                 step = replace(step, error=refused.errors[0])
             except TransientError as error:
                 _log.warning("batch.waiting", code=error.code, error=error.message)
@@ -297,8 +299,6 @@ class BatchWork(Generic[Content, Prepared]):
         except Exception as error:
             if not _is_refusal(error):
                 raise
-            if not isinstance(error, PermanentError):
-                _log.exception("batch.failed", stream=decided[0][0].record.stream)
             raise _Refused({}) from error
 
     def _one_by_one(self, open_: _Open, decided: Sequence[tuple[Step[Content, Prepared], Outcome]]) -> None:
@@ -325,10 +325,7 @@ class BatchWork(Generic[Content, Prepared]):
         except Exception as error:
             if not _is_refusal(error):
                 raise
-            if isinstance(error, PermanentError):
-                return error
-            _log.exception("message.failed", stream=step.record.stream, offset=step.record.offset)
-            return _internal(error)
+            return error if isinstance(error, PermanentError) else _internal(error)
         return None
 
     def _apply_again(self, connection: Connection, step: Step[Content, Prepared]) -> AzaionError | None:
@@ -368,4 +365,17 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _internal(error: Exception) -> PermanentError:
-    return PermanentError("internal_error", f"{type(error).__name__}: {error}")
+    refusal = PermanentError("internal_error", f"{type(error).__name__}: {error}")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _tell_of_bugs(refused: _Refused, steps: Sequence[Step[Any, Any]]) -> None:
+    """With their tracebacks; behind the transaction, which may be done several times."""
+    whole = refused.__cause__
+    if not refused.errors and not isinstance(whole, PermanentError):
+        _log.error("batch.failed", stream=steps[0].record.stream, exc_info=whole)
+    for index, refusal in refused.errors.items():
+        record = steps[index].record
+        if bug := refusal.__cause__:
+            _log.error("message.failed", stream=record.stream, offset=record.offset, exc_info=bug)

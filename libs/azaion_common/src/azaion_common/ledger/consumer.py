@@ -179,18 +179,18 @@ class Consumer(Generic[Content, Prepared]):
         if not self._accepts_gap:
             await self._halt(error)
         first = await self._streams.first(self._stream)
-        _log.error("stream.gap_accepted", stream=self._stream, offset=first, error=error.message)
         await self._ledger.transact(lambda connection: inbox.skip_to(connection, self._stream, first))
+        _log.error("stream.gap_accepted", stream=self._stream, offset=first, error=error.message)
 
     async def _rewind(self, error: AzaionError) -> None:
+        await self._ledger.transact(lambda connection: inbox.rewind(connection, self._stream))
         metrics.REWINDS.labels(self._ledger.service, self._stream).inc()
         _log.error("stream.read_again", stream=self._stream, code=error.code, error=error.message)
-        await self._ledger.transact(lambda connection: inbox.rewind(connection, self._stream))
 
     async def _halt(self, error: PermanentError) -> None:
+        await self._ledger.transact(lambda connection: inbox.halt(connection, self._stream, str(error)))
         metrics.HALTED.labels(self._ledger.service, self._stream).set(1)
         _log.critical("stream.halted", stream=self._stream, code=error.code, error=error.message)
-        await self._ledger.transact(lambda connection: inbox.halt(connection, self._stream, str(error)))
         raise error
 
     def _tell(self, step: Step[Content, Prepared], outcome: Outcome) -> None:

@@ -93,7 +93,7 @@ class JobWorker:
             await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
             raise
         except PermanentError as error:
-            await self._end(job, started, error.code, self._failing(job, error), span)
+            await self._end(job, started, error.code, self._failing(job, error), span, error.message)
             return
         if finish is None:
             await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=0))
@@ -143,7 +143,7 @@ class JobWorker:
     async def _postpone(self, job: Job, error: TransientError, started: float, span: Span) -> None:
         self._crashes[job.job_id] += error.code == CRASHED
         if self._crashes[job.job_id] >= MAX_CRASHES:
-            await self._end(job, started, error.code, self._failing(job, error), span)
+            await self._end(job, started, error.code, self._failing(job, error), span, error.message)
             return
         span.end(error.code)
         delay_s = self._backoff.next()
@@ -157,7 +157,9 @@ class JobWorker:
         )
         await _insist(job, lambda: self._jobs.release(job, self._worker, delay_s=delay_s))
 
-    async def _end(self, job: Job, started: float, outcome: str, finish: Finish, span: Span) -> None:
+    async def _end(  # noqa: PLR0917 - what a job ends with
+        self, job: Job, started: float, outcome: str, finish: Finish, span: Span, error: str | None = None
+    ) -> None:
         seconds = time.monotonic() - started
         if not await _insist(job, lambda: self._jobs.renew(job, self._worker, lease_s=self._lease_s)):
             # It was cancelled, or an outage outlived the lease and somebody else has it now: theirs is the outcome.
@@ -189,6 +191,7 @@ class JobWorker:
             job=job.job_id,
             outcome=outcome,
             seconds=round(seconds, 3),
+            **({"error": error} if error else {}),
             **({"trace_id": trace} if (trace := tracing.trace_id(span.traceparent)) else {}),
         )
 
