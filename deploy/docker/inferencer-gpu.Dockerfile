@@ -1,32 +1,35 @@
-# The inferencer on an x86 machine with an NVIDIA GPU: ONNX Runtime's CUDA build on CUDA's runtime libraries.
+# The inferencer on an x86 machine with an NVIDIA GPU (driver 580 or later: CUDA 13). The CUDA libraries are those that this
+# ONNX Runtime was built for, from PyPI, so that the two cannot drift apart; the build fails where one is missing.
 #   docker build -f deploy/docker/inferencer-gpu.Dockerfile -t azaion/inferencer-gpu:0.1.0 .
 #   docker run --gpus all …
-ARG CUDA=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+ARG PYTHON=python:3.11-slim-bookworm
 
-FROM ${CUDA} AS build
-RUN apt-get update -q && apt-get install -yq --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python3 -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
+RUN python -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 WORKDIR /src
-COPY constraints.txt ./
+COPY constraints.txt deploy/docker/requirements-cuda.txt deploy/docker/check_cuda_libraries.sh ./
 COPY libs/azaion_common libs/azaion_common
 COPY services/inferencer services/inferencer
+ENV LD_LIBRARY_PATH=/opt/azaion/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/azaion/lib/python3.11/site-packages/nvidia/cudnn/lib
 # The CUDA build is a package of another name that owns the same folder: it takes the place of the one that was resolved.
 RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt './libs/azaion_common[production,traces]' ./services/inferencer \
  && /opt/azaion/bin/pip uninstall --quiet --yes onnxruntime \
- && /opt/azaion/bin/pip install --quiet --no-deps onnxruntime-gpu \
+ && /opt/azaion/bin/pip install --quiet --no-deps -r requirements-cuda.txt \
+ && ./check_cuda_libraries.sh /opt/azaion/bin/python \
  && /opt/azaion/bin/pip uninstall --quiet --yes setuptools pip
 
-FROM ${CUDA}
+FROM ${PYTHON}
 LABEL org.opencontainers.image.title="azaion-inferencer-gpu" org.opencontainers.image.licenses="Apache-2.0"
-RUN apt-get update -q && apt-get install -yq --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* \
- && mkdir -p /var/lib/azaion && chown 10001:10001 /var/lib/azaion
+RUN mkdir -p /var/lib/azaion && chown 10001:10001 /var/lib/azaion
 COPY --from=build /opt/azaion /opt/azaion
+COPY deploy/docker/azaion-ready /usr/local/bin/
 ENV PATH=/opt/azaion/bin:$PATH PYTHONDONTWRITEBYTECODE=1 AZAION_SERVICE=inferencer AZAION_HOME=/var/lib/azaion \
+    LD_LIBRARY_PATH=/opt/azaion/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/azaion/lib/python3.11/site-packages/nvidia/cudnn/lib \
+    AZAION_INFERENCER__ACCELERATOR=cuda \
     AZAION_PLATFORM__METRICS_HOST=0.0.0.0 AZAION_PLATFORM__METRICS_PORT=9400
 USER 10001:10001
 EXPOSE 9400
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 \
-    CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9400/readyz', timeout=3)"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 CMD ["azaion-ready"]
 ENTRYPOINT ["azaion"]
 CMD ["run"]

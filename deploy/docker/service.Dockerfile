@@ -53,6 +53,7 @@ LABEL org.opencontainers.image.title="azaion-${SERVICE}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/azaion /opt/azaion
+COPY deploy/docker/azaion-ready /usr/local/bin/
 ENV PATH=/opt/azaion/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     AZAION_SERVICE=${SERVICE} \
@@ -63,8 +64,7 @@ ENV PATH=/opt/azaion/bin:$PATH \
 RUN mkdir -p /var/lib/azaion && chown 10001:10001 /var/lib/azaion
 USER 10001:10001
 EXPOSE 9400
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9400/readyz', timeout=3)"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 CMD ["azaion-ready"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["azaion"]
 CMD ["run"]

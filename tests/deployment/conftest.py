@@ -1,4 +1,4 @@
-"""Prometheus and its promtool, for the tests of what stands in deploy/."""
+"""Prometheus, Alertmanager and their tools, for the tests of what stands in deploy/."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from testservers.prometheus import find_programs
+from testservers.prometheus import find_alertmanager, find_programs
 
 
 @pytest.fixture(scope="session")
 def prometheus_programs() -> Path:
     return find_programs(_say)
+
+
+@pytest.fixture(scope="session")
+def alertmanager_programs() -> Path:
+    return find_alertmanager(_say)
 
 
 def _say(line: str) -> None:

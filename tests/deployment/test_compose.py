@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,35 @@ def test_every_service_has_a_container() -> None:
         )
 
 
-def test_what_listens_on_the_host_listens_on_loopback() -> None:
-    """A firewall that nobody has set up yet is no reason to be open to the network."""
+def test_what_listens_on_the_host_listens_on_loopback_each_by_a_variable_of_its_own() -> None:
+    """A firewall that nobody has set up yet is no reason to be open, and opening one port opens no other."""
     ports = [port for container in SERVICES.values() for port in container.get("ports", [])]
+    variables = [re.match(r"\$\{(AZAION_[A-Z0-9_]+_BIND):-127\.0\.0\.1\}:", port) for port in ports]
 
     assert ports
-    assert all(port.startswith("${AZAION_BIND:-127.0.0.1}:") for port in ports)
+    assert all(variables)
+    assert len({found[1] for found in variables if found}) == len(ports)
+
+
+def test_every_variable_is_in_the_operations_page() -> None:
+    """Who wants another limit, port or card reads its variable's name where it is explained."""
+    files = [ROOT / name for name in ("compose.yaml", "compose.gpu.yaml")]
+    used = {name for file in files for name in re.findall(r"\$\{(AZAION_[A-Z0-9_]+)", file.read_text())}
+    page = (ROOT / "docs/operations.md").read_text()
+
+    assert {name for name in used if f"`{name}" not in page and f"{name}=" not in page} == set()
+
+
+def test_health_checks_start_no_interpreter() -> None:
+    """A check runs every five seconds in every container: it costs milliseconds, not a Python or an Erlang machine."""
+    checks = [str(each.get("healthcheck", {}).get("test", "")) for each in SERVICES.values()]
+    images = [path.read_text() for path in (ROOT / "deploy/docker").glob("*.Dockerfile")]
+
+    assert not any("rabbitmq-diagnostics" in check or "python" in check for check in checks)
+    assert all(
+        'HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 CMD ["azaion-ready"]' in image
+        for image in images
+    )
 
 
 def test_only_what_is_published_has_a_way_out() -> None:
@@ -100,12 +124,41 @@ def test_devices_get_no_more_than_they_need() -> None:
     assert sources == {"device_streams_url", "s3_secret_key", "device_account", "fleet_key"}
 
 
-def test_the_gpu_goes_to_those_that_use_it() -> None:
-    """With the overlay trainer, exporter and inferencer have a GPU and images of their own; nobody else changes."""
+def test_the_gpu_is_used_or_it_is_an_error() -> None:
+    """Who has a card in the overlay is told to use it, and which card it is can be chosen for each."""
     overlay = yaml.safe_load((ROOT / "compose.gpu.yaml").read_text())["services"]
+    cards = {
+        name: container["deploy"]["resources"]["reservations"]["devices"][0]
+        for name, container in overlay.items()
+    }
+    image = (ROOT / "deploy/docker/inferencer-gpu.Dockerfile").read_text()
 
-    assert overlay.keys() == {"trainer", "exporter", "inferencer"}
-    for name, container in overlay.items():
-        (device,) = container["deploy"]["resources"]["reservations"]["devices"]
-        assert device["capabilities"] == ["gpu"]
-        assert container["image"] != SERVICES[name]["image"]
+    assert overlay.keys() == {"trainer", "inferencer", "gpu-exporter"}
+    assert cards["trainer"]["device_ids"] != cards["inferencer"]["device_ids"]
+    assert overlay["trainer"]["environment"] == {"AZAION_TRAINER__DEVICE": "0"}
+    assert "AZAION_INFERENCER__ACCELERATOR=cuda" in image
+    assert "check_cuda_libraries.sh" in image
+
+
+def test_the_gpu_image_has_the_onnx_runtime_that_everything_else_is_tested_with() -> None:
+    """Another version could want another CUDA, and would run on the CPU."""
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "deploy/docker/requirements-cuda.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+
+    assert f"onnxruntime=={pins['onnxruntime-gpu']}\n" in (ROOT / "constraints.txt").read_text()
+    assert all(
+        version.startswith("13.")
+        for name, version in pins.items()
+        if name in ("nvidia-cublas", "nvidia-cuda-runtime")
+    )
+
+
+def test_stream_clients_are_told_a_name_that_can_be_chosen() -> None:
+    """A broker that names itself by its container's name loses every client from outside."""
+    content = COMPOSE["configs"]["rabbitmq_advertised"]["content"]
+
+    assert "${AZAION_STREAMS_HOST:-rabbitmq}" in content
+    assert "advertised" not in (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()

@@ -24,16 +24,25 @@ def find_programs(say: Say) -> Path:
     Raises:
         ServerMissingError: they are not installed, and there is no apt to fetch them.
     """
-    if (installed := shutil.which("prometheus")) and shutil.which("promtool"):
-        say(f"Prometheus of {installed}")
+    return _find("prometheus", "promtool", say)
+
+
+def find_alertmanager(say: Say) -> Path:
+    """The folder that holds ``amtool``. Raises as ``find_programs``."""
+    return _find("prometheus-alertmanager", "amtool", say)
+
+
+def _find(package: str, tool: str, say: Say) -> Path:
+    if (installed := shutil.which(package)) and shutil.which(tool):
+        say(f"{package} of {installed}")
         return Path(installed).parent
-    folder = cache() / "prometheus"
+    folder = cache() / package
     if shutil.which("apt-get") is None:
-        raise ServerMissingError("Prometheus is missing: install prometheus, so that promtool is on the PATH")
+        raise ServerMissingError(f"{tool} is missing: install {package}, so that it is on the PATH")
     with only_one(folder):
         if not folder.exists():
-            apt_unpack("prometheus", folder)
-    say(f"Prometheus of Debian's package, unpacked into {folder}")
+            apt_unpack(package, folder)
+    say(f"{package} of Debian's package, unpacked into {folder}")
     return folder / "usr/bin"
 
 

@@ -77,7 +77,7 @@ def test_predictions_that_are_none_are_refused(text: str) -> None:
 class FakeModel:
     """Finds one box in the middle of its input; takes two pictures at once."""
 
-    input_size, batch_size, names = (64, 64), 2, {0: "car"}
+    input_size, batch_size, names, executed_by = (64, 64), 2, {0: "car"}, "CPU"
 
     def __init__(self) -> None:
         self.batches: list[int] = []

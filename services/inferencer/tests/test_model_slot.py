@@ -22,6 +22,7 @@ class Failing:
 
     input_size = (24, 40)
     batch_size = 1
+    executed_by = "CPU"
 
     def __init__(self, answer: float | None) -> None:
         self._answer = answer

@@ -41,6 +41,7 @@ class Device:
             runtime=self.settings.runtime,
             threads=self.settings.threads,
             precision=self.settings.precision,
+            accelerator=self.settings.accelerator,
             thresholds=Thresholds(self.settings.confidence),
         )
         return warmed(LoadedModel(release.model_id, model, dict(enumerate(release.class_colours))))

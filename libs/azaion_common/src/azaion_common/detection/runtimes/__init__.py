@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.options import Precision, RuntimeName
+from azaion_common.detection.options import Accelerator, Precision, RuntimeName
 from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Thresholds
+from azaion_common.errors import PermanentError
 
 
 class Model(Protocol):
@@ -26,6 +27,11 @@ class Model(Protocol):
 
     @property
     def names(self) -> dict[int, str]: ...
+
+    @property
+    def executed_by(self) -> str:
+        """What really executes it, as the runtime says: ``CPU``, ``CUDA``."""
+        ...
 
     def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Run (b, 3, height, width), red first, 0 to 1, b <= batch_size.
@@ -42,25 +48,36 @@ def load(
     runtime: RuntimeName = "auto",
     threads: int | None = None,
     precision: Precision = "f32",
+    accelerator: Accelerator = "auto",
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> Model:
     """Load a model with the runtime named; ``auto`` takes OpenVINO where it is installed, else ONNX Runtime.
+
+    With ``accelerator="cuda"`` it takes ONNX Runtime, the one that uses a GPU.
 
     Args:
         model_bytes: an ONNX file with the metadata Ultralytics writes.
         runtime: which runtime executes it.
         threads: threads of the runtime; as many as it likes when None.
         precision: what OpenVINO computes in; ONNX Runtime computes in the precision of the file.
+        accelerator: what has to execute the model.
         thresholds: the filter and the suppression that the graph leaves to us.
 
     Raises:
         PermanentError: ``model_unreadable`` when the bytes are no model, ``model_unsupported`` when it is one of
-            another kind, ``runtime_missing`` when the runtime is not installed.
+            another kind, ``runtime_missing`` when the runtime is not installed, ``accelerator_unavailable``.
     """
-    if runtime == "openvino" or (runtime == "auto" and importlib.util.find_spec("openvino") is not None):
+    if runtime == "openvino" and accelerator == "cuda":
+        raise PermanentError(
+            "accelerator_unavailable",
+            "OpenVINO does not run on an NVIDIA GPU",
+            hint="take runtime onnxruntime, or accelerator cpu",
+        )
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    if runtime == "openvino" or (runtime == "auto" and accelerator != "cuda" and has_openvino):
         from azaion_common.detection.runtimes import openvino  # noqa: PLC0415 - one runtime per device
 
         return openvino.load(model_bytes, threads, precision=precision, thresholds=thresholds)
     from azaion_common.detection.runtimes import onnx  # noqa: PLC0415
 
-    return onnx.load(model_bytes, threads, thresholds=thresholds)
+    return onnx.load(model_bytes, threads, accelerator=accelerator, thresholds=thresholds)

@@ -41,6 +41,10 @@ class OpenvinoModel:
     def names(self) -> dict[int, str]:
         return self.metadata.names
 
+    @property
+    def executed_by(self) -> str:
+        return "CPU"
+
     def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         feed = padded(batch, self.fixed_batch, self.batch_size)
         # Neither copy is needed: the request is ours alone, and decoding ends before its next run.
