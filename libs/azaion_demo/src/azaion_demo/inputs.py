@@ -12,6 +12,7 @@ import av
 import av.error
 
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.home import make_home
 from azaion_common.storage.durable import write_file
 
 STATE_FILE = "demo.json"
@@ -81,7 +82,7 @@ def check_home(home: Path, inputs: Inputs) -> None:
 
 def claim_home(home: Path, inputs: Inputs) -> None:
     """Note in ``home`` what it is used for, once it is known that there is something to do."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     if not (home / STATE_FILE).exists():
         write_file(home / STATE_FILE, json.dumps({"inputs": inputs.digest}).encode())
 

@@ -12,6 +12,7 @@ import yaml
 
 from azaion_common.annotations.publish import PreparedImport, prepare_import
 from azaion_common.catalogue import Catalogue
+from azaion_common.runtime.home import make_home
 from azaion_common.runtime.settings import FILE_NAME
 from azaion_common.storage.durable import write_file
 from azaion_demo.children import free_port
@@ -65,7 +66,7 @@ def read_pictures(material: Material, on_progress: Progress) -> PreparedImport:
 
 def write_settings(home: Path, catalogue: Catalogue, recipe: Recipe, weights: Path | None) -> None:
     """Write ``azaion.yaml`` and the catalogue; ``azaion up`` on this home works by them too."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     catalogue.dump(home / "catalogue.yaml")
     settings = {
         "platform": {"catalogue": "catalogue.yaml", "api_url": f"http://127.0.0.1:{free_port()}"},

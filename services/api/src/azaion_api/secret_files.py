@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.storage.durable import fsync_folder, make_private_folder, storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def create_once(path: Path, make: Callable[[], bytes]) -> bytes:
     Two processes that start at once agree on one secret: the file appears whole, by a hard link, or not at all.
     """
     with storage_errors(path):
-        make_folder(path.parent)
+        make_private_folder(path.parent)
         if not path.exists():
             _link(path, make())
         return path.read_bytes()

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.home import make_home
 from azaion_common.runtime.platform import catalogue_of
 from azaion_common.runtime.settings import FILE_NAME, PlatformSettings, home_from
 from azaion_common.runtime.transports import log_path, open_log
@@ -90,6 +91,7 @@ def _catalogue(choice: str | None, home: Path) -> Catalogue | None:
 
 
 async def _send(send: Callable[[EventLog], Awaitable[ImportReport]], home: Path) -> ImportReport:
+    make_home(home)
     async with open_log(home, PlatformSettings.load(home, "platform")) as log:
         return await send(log)
 
@@ -104,7 +106,7 @@ def _adopt(catalogue: Catalogue, home: Path) -> None:
                 hint=f"set platform.catalogue in {home / FILE_NAME}, or take another --home",
             )
         return
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     catalogue.dump(home / "catalogue.yaml")
     (home / FILE_NAME).write_text(yaml.safe_dump({"platform": {"catalogue": "catalogue.yaml"}}))
 

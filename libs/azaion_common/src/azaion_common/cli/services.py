@@ -10,6 +10,7 @@ import typer
 
 from azaion_common.cli.options import Home
 from azaion_common.runtime.discovery import load_service, service_names
+from azaion_common.runtime.home import make_home
 from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.process import run_services
 from azaion_common.runtime.settings import PlatformSettings, home_from
@@ -39,6 +40,6 @@ def run(
 
 def _serve(names: list[str], home: Path) -> None:
     services = [load_service(name) for name in names]
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds secrets
+    make_home(home)
     configure_logging(PlatformSettings.load(home, "platform").log_level)
     asyncio.run(run_services(services, home))

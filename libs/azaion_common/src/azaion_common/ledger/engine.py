@@ -11,7 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
-from azaion_common.storage.durable import make_folder
+from azaion_common.storage.durable import (
+    make_private_file,
+    make_private_folder,
+    trace_of_writing,
+    write_problem,
+)
 
 _POSTGRES_SESSION = {
     "synchronous_commit": "on",
@@ -33,12 +38,13 @@ _DENIED = ("28", "3D")
 _NO_SPACE = "53100"
 _OTHER_TABLES = ("42P01", "42703", "3F000")
 _FULL = 2
+_IN_MEMORY = ":memory:"
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a ledger in the file ``path``; its folder is made when missing."""
-    make_folder(path.parent)
-    return f"sqlite:///{path}"
+    """The URL of a ledger in the file ``path``, whatever characters that has; its folder is made when missing."""
+    make_private_folder(path.parent)
+    return sa.URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def schema_name(ledger: str) -> str:
@@ -59,6 +65,7 @@ def make_engine(url: str, ledger: str) -> Engine:
         raise _url_invalid() from None
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(parsed, poolclass=sa.StaticPool, hide_parameters=True)
+        sa.event.listen(engine, "do_connect", _make_file)
         sa.event.listen(engine, "connect", _make_durable)
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
@@ -95,6 +102,23 @@ def prepare(connection: Connection, ledger: str) -> None:
         raise SetupError("ledger_not_durable", "PostgreSQL refuses synchronous_commit=on")
 
 
+def _make_file(_dialect: object, _record: object, arguments: tuple[Any, ...], _options: object) -> None:
+    if arguments[0] != _IN_MEMORY:
+        make_private_file(Path(arguments[0]))
+
+
+def file_of(engine: Engine) -> Path | None:
+    """The file that a ledger lies in; None for one in PostgreSQL, or in memory."""
+    name = engine.url.database
+    is_file = engine.dialect.name == "sqlite" and name not in (None, "", _IN_MEMORY)
+    return Path(str(name)) if is_file else None
+
+
+def trace_of(file: Path) -> tuple[tuple[int, int], ...]:
+    """Of the last writing to a ledger's file and its log."""
+    return tuple(trace_of_writing(path) for path in (file, file.with_name(f"{file.name}-wal")))
+
+
 def _make_durable(database: Any, _record: object) -> None:
     database.isolation_level = (
         None  # we begin transactions ourselves: sqlite3's own begin misses some statements
@@ -106,8 +130,11 @@ def _make_durable(database: Any, _record: object) -> None:
         raise SetupError("ledger_not_durable", "SQLite refuses synchronous=FULL")
 
 
-def typed(error: sa.exc.DBAPIError, ledger: str) -> AzaionError:
-    """What a database says, as our own error. IntegrityError is a bug of the caller and does not come here."""
+def typed(error: sa.exc.DBAPIError, ledger: str, file: Path | None = None) -> AzaionError:
+    """What a database says, as our own error. IntegrityError is a bug of the caller and does not come here.
+
+    ``file``: where the ledger lies, if it does so in a file. Blocks while it looks for room there.
+    """
     state = str(getattr(error.orig, "sqlstate", None) or "")
     message = f"ledger of {ledger}: {_first_line(error.orig)}"
     if state.startswith(_DENIED):
@@ -123,7 +150,9 @@ def typed(error: sa.exc.DBAPIError, ledger: str) -> AzaionError:
             return SetupError(
                 "ledger_denied", message, hint="check user, password and database in ledger_url"
             )
-        return TransientError("ledger_unavailable", message)
+        # "unable to open database file", "disk I/O error": what a full disk or a read-only one says at the start
+        problem = write_problem(file) if file is not None else None
+        return problem or TransientError("ledger_unavailable", message)
     return SetupError("ledger_corrupt", message)
 
 

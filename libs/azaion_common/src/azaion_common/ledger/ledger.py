@@ -43,6 +43,8 @@ class Ledger:
         self.service = service
         self.epoch = 0
         self.outbox_filled = asyncio.Event()
+        self.changes = 0
+        """Transactions so far: as long as it is the same, so is what the ledger holds."""
         self.newest_trace: str | None = None
         """Of the event that was applied last: what no single event causes goes on with it."""
         self._instance = uuid4().hex  # of one that is only looked into: of no ledger at all
@@ -103,13 +105,24 @@ class Ledger:
         Raises:
             TransientError: ``ledger_unavailable``: it may have happened, if the connection broke during the commit.
         """
-        result = await self._in_thread(lambda: self._transact(work))
+        try:
+            result = await self._in_thread(lambda: self._transact(work))
+        finally:
+            self.changes += 1
         self.outbox_filled.set()
         return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, on one consistent state."""
         return await self._in_thread(lambda: self._transact(work))
+
+    def stamp(self) -> object | None:
+        """Equal to an earlier one while nobody, in any process, has written since; None where that cannot be told.
+
+        Costs next to nothing: for whoever looks now and then for what others may have written.
+        """
+        file = database.file_of(self._engine)
+        return None if file is None else database.trace_of(file)
 
     async def renew_epoch(self) -> int:
         """Begin a new line of numbers, for a ledger that turned out to be an old copy; what is still owed gets them."""
@@ -201,4 +214,5 @@ class Ledger:
         except sa.exc.IntegrityError:
             raise
         except sa.exc.DBAPIError as error:
-            raise database.typed(error, self.service) from error
+            file = database.file_of(self._engine)
+            raise await asyncio.to_thread(database.typed, error, self.service, file) from error

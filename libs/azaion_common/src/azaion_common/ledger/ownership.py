@@ -9,14 +9,14 @@ import fcntl
 import hashlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from azaion_common.errors import PermanentError, SetupError
-from azaion_common.ledger.engine import schema_name
+from azaion_common.ledger.engine import file_of, schema_name
+from azaion_common.storage.durable import open_lock
 
 WAIT_S = {"sqlite": 1.0, "postgresql": 20.0}
 """A server may take some seconds to notice that the last owner is gone; the kernel frees files at once."""
@@ -33,10 +33,10 @@ def take(connection: Connection, ledger: str, wait_s: float | None) -> BinaryIO 
     if connection.dialect.name == "postgresql":
         _wait(limit_s, ledger, lambda: _take_in_server(connection, ledger))
         return None
-    database = connection.engine.url.database
-    if not database or database == ":memory:":
+    file = file_of(connection.engine)
+    if file is None:
         return None
-    lock = Path(database).with_suffix(".owner").open("wb")
+    lock = open_lock(file.with_suffix(".owner"))
     try:
         _wait(limit_s, ledger, lambda: _take_file(lock))
     except PermanentError:

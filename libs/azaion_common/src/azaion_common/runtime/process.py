@@ -21,11 +21,13 @@ import structlog
 from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.runtime.home import close_private
 from azaion_common.runtime.ops_server import ops_server
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.service import Service
 from azaion_common.runtime.settings import PlatformSettings, traces_are_collected
 from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.storage.durable import make_folder, open_lock, storage_errors
 
 DRAIN_S = 18.0
 EXIT_HARD_S = 20.0
@@ -40,6 +42,7 @@ async def run_services(services: Sequence[Service], home: Path) -> None:
         AzaionError: what ended a service, ``already_running`` when one of them runs in another process.
     """
     settings = PlatformSettings.load(home, "platform")
+    close_private(home)
     name = services[0].name if len(services) == 1 else "up"
     with _locks(home, services), _tracing(name):
         async with _signals() as stopping, AsyncExitStack() as stack:
@@ -163,8 +166,9 @@ def _tracing(service: str) -> Iterator[None]:
 def _locks(home: Path, services: Sequence[Service]) -> Iterator[None]:
     """One process per service and home: two would write one ledger and send under one name."""
     folder = home / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [(folder / f"{service.name}.lock").open("w") for service in services]
+    with storage_errors(folder):
+        make_folder(folder)
+    files = [open_lock(folder / f"{service.name}.lock") for service in services]
     try:
         for service, file in zip(services, files, strict=True):
             try:

@@ -20,7 +20,7 @@ import yaml
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.streams.partitions import Partitioning
 
 FILE_NAME = "azaion.yaml"
@@ -49,6 +49,7 @@ class ServiceSettings(BaseSettings):
 
         Raises:
             PermanentError: ``settings_invalid``, naming the file or variable and the field.
+            SetupError: ``settings_unreadable``.
         """
         prefix = cls.model_config.get("env_prefix", "")
         _refuse_unknown_variables(cls, prefix)
@@ -136,18 +137,30 @@ def traces_are_collected() -> bool:
 
 
 def home_from(option: Path | None) -> Path:
-    """The home: the option, else ``AZAION_HOME``, else ``./azaion-home``; absolute."""
+    """The home: the option, else ``AZAION_HOME``, else ``./azaion-home``; absolute.
+
+    Raises:
+        SetupError: ``home_unusable``.
+    """
     chosen = option or Path(os.environ.get("AZAION_HOME", "azaion-home"))  # noqa: TID251
-    return chosen.expanduser().absolute()
+    try:
+        home = chosen.expanduser().absolute()
+        str(home).encode()
+    except (RuntimeError, UnicodeEncodeError):  # somebody who has no home, bytes that are no UTF-8
+        problem = f"{str(chosen).encode(errors='backslashreplace').decode()} is no path that a home can have"
+        raise SetupError("home_unusable", problem, hint="take another --home") from None
+    return home
 
 
 def _section(path: Path, section: str) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     try:
+        if not path.exists():
+            return {}
         content = yaml.safe_load(path.read_text()) or {}
         found = content.get(section) or {}
         return dict(found)
+    except OSError as error:
+        raise SetupError("settings_unreadable", f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, AttributeError, ValueError, TypeError) as error:
         raise PermanentError(
             "settings_invalid", f"{path} is not valid: {str(error).splitlines()[0]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +110,8 @@ async def open_blobs(home: Path, settings: PlatformSettings) -> AsyncIterator[Bl
         PermanentError: ``extra_missing``, ``blobs_url_invalid``.
     """
     if settings.blobs_url is None:
-        yield await asyncio.to_thread(FileBlobStore.open, blobs_path(home))
+        with closing(await asyncio.to_thread(FileBlobStore.open, blobs_path(home))) as files:
+            yield files
         return
     with _extra():
         from azaion_common.storage.s3 import S3BlobStore  # noqa: PLC0415 - optional
@@ -132,7 +133,8 @@ async def open_releases(home: Path, settings: PlatformSettings) -> AsyncIterator
             hint="set platform.releases_url: s3://bucket/prefix, a place of its own that devices may read",
         )
     if settings.releases_url is None:
-        yield await asyncio.to_thread(FileBlobStore.open, releases_path(home))
+        with closing(await asyncio.to_thread(FileBlobStore.open, releases_path(home))) as files:
+            yield files
         return
     with _extra():
         from azaion_common.storage.s3 import S3BlobStore  # noqa: PLC0415 - optional

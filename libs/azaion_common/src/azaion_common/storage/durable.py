@@ -22,6 +22,10 @@ SYNC_TOGETHER = 4
 """From this many files on, one sync of their file system costs less than one of each."""
 _HONEST_SYNCFS = (5, 8)
 """The Linux since which syncfs tells of failed writes (syncfs(2))."""
+PRIVATE_FOLDER, PRIVATE_FILE, OF_OTHERS = 0o700, 0o600, 0o077
+"""Modes of what is for its owner alone, and the bits that let others in."""
+_ROOM_BYTES = 64 << 10
+"""What SQLite wants before it begins: a log and an index of it."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 Sync = Callable[[Collection[Path]], None]
@@ -90,6 +94,55 @@ def new_folders(folder: Path) -> set[Path]:
     return changed | {folder.parent}
 
 
+def make_private_folder(folder: Path) -> None:
+    """As ``make_folder``, for what only the owner of the home may look into; parents are made as ever."""
+    with storage_errors(folder):
+        make_folder(folder.parent)
+        if not folder.is_dir():
+            folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+            fsync_folder(folder.parent)
+
+
+def make_private_file(path: Path) -> None:
+    """Have a file at ``path`` that only its owner may read; what one holds stays. SQLite makes others like it beside it."""
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            if os.fstat(descriptor).st_mode & OF_OTHERS:
+                os.fchmod(descriptor, PRIVATE_FILE)
+        finally:
+            os.close(descriptor)
+
+
+def open_lock(path: Path) -> BinaryIO:
+    """An empty file to hold a lock on, made when missing; the lock ends when it is closed.
+
+    Raises:
+        AzaionError: as ``replacing``.
+    """
+    with storage_errors(path):
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE), "wb")
+
+
+def trace_of_writing(path: Path) -> tuple[int, int]:
+    """Time (ns since 1970) of the last writing to ``path`` and its size: others than before when it was written to."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
+def write_problem(path: Path) -> AzaionError | None:
+    """Why nothing can be written beside ``path``, by trying: databases do not always tell."""
+    try:
+        with storage_errors(path), temporary_beside(path) as (_, file):
+            os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
+    except AzaionError as error:
+        return error
+    return None
+
+
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace ``path`` by a file that holds ``data``; durable when this returns. Raises as ``replacing``."""
     with replacing(path, mode=mode) as file:
@@ -120,7 +173,7 @@ def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
 
     Raises:
         TransientError: ``disk_full``, ``store_unavailable``.
-        PermanentError: ``not_writable``, ``folder_missing``.
+        PermanentError: ``not_writable``, ``folder_missing``, ``name_too_long``.
     """
     with storage_errors(path), temporary_beside(path, mode=mode) as (temporary, file):
         yield file
@@ -164,4 +217,6 @@ def storage_error(error: OSError, path: Path) -> AzaionError:
         return SetupError("not_writable", f"no permission to write {path}")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return PermanentError("folder_missing", f"cannot write {path}: its folder does not exist")
+    if error.errno == errno.ENAMETOOLONG:
+        return PermanentError("name_too_long", f"cannot write {path}: the name is too long")
     return TransientError("store_unavailable", f"cannot write {path}: {error.strerror or error}")

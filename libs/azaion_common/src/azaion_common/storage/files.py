@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import hashlib
+import math
 import os
 import shutil
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -20,7 +23,8 @@ from azaion_common.runtime.in_groups import InGroups
 from azaion_common.storage.durable import Sync, make_folder, new_folders, storage_errors, syncing
 
 CHUNK_BYTES = 1 << 20
-STALE_TEMPORARY_S = 24 * 3600.0
+STALE_TEMPORARY_S = 3600.0
+"""A temporary file that nobody has written to for so long is nobody's, whoever else has the store open."""
 
 
 class FileBlobStore:
@@ -30,16 +34,26 @@ class FileBlobStore:
         self._root = root
         self._temporary = root / "tmp"
         self._arriving = InGroups(self._put_group)
+        self._presence: _Presence | None = None
 
     @classmethod
     def open(cls, root: Path) -> FileBlobStore:
-        """The store in ``root``, made when missing; leftovers of writers that died long ago are swept away."""
+        """The store in ``root``, made when missing; leftovers of writers that died are swept away.
+
+        Raises:
+            TransientError: ``disk_full``. SetupError: ``not_writable``.
+        """
         store = cls(root)
-        make_folder(store._temporary)
-        for leftover in store._temporary.iterdir():
-            if time.time() - leftover.stat().st_mtime > STALE_TEMPORARY_S:
-                leftover.unlink(missing_ok=True)
+        with storage_errors(root):
+            make_folder(store._temporary)
+            store._presence = _Presence(store._temporary)
+            _sweep(store._temporary, store._presence)
         return store
+
+    def close(self) -> None:
+        """Let others sweep: this store writes no more."""
+        if self._presence is not None:
+            self._presence.close()
 
     def path(self, sha256: str) -> Path:
         """Where a blob lies or would lie."""
@@ -157,6 +171,35 @@ class FileBlobStore:
             yield BlobRef(
                 sha256=path.name, size_bytes=path.stat().st_size, media_type="application/octet-stream"
             )
+
+
+class _Presence:
+    """A lock on a folder, held as long as somebody may write in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+    def is_alone(self) -> bool:
+        """Whether nobody else has it now; then nobody gets it before ``share``."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def share(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+
+def _sweep(temporary: Path, presence: _Presence) -> None:
+    """Remove what writers that were killed have left: at once where nobody else has the store open."""
+    youngest = math.inf if presence.is_alone() else time.time() - STALE_TEMPORARY_S
+    for leftover in temporary.iterdir():
+        with suppress(FileNotFoundError):  # its writer was quicker
+            if leftover.stat().st_mtime < youngest:
+                leftover.unlink()
+    presence.share()
 
 
 def _reference(data: bytes, media_type: str) -> BlobRef:

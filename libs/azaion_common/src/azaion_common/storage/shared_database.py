@@ -7,6 +7,7 @@ checkpoint: SQLite before 3.51.3 can corrupt a WAL when two connections write or
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +18,13 @@ from typing import TypeVar
 
 from azaion_common.errors import AzaionError, SetupError, TransientError
 from azaion_common.storage.doorbell import Doorbell
-from azaion_common.storage.durable import make_folder
+from azaion_common.storage.durable import (
+    make_private_file,
+    make_private_folder,
+    open_lock,
+    storage_error,
+    write_problem,
+)
 
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_BYTES = 4 << 20
@@ -42,12 +49,12 @@ class SharedDatabase:
         """The database in the file ``path``, made when missing.
 
         Raises:
-            PermanentError: ``database_corrupt`` when the file is not a sound database.
+            PermanentError: ``database_corrupt`` when the file is not a sound database, ``not_writable``.
             TransientError: ``database_unavailable``, ``disk_full``.
         """
-        await asyncio.to_thread(make_folder, path.parent)
+        await asyncio.to_thread(make_private_folder, path.parent)
         connection = await asyncio.to_thread(_connect, path, schema)
-        async with Doorbell(path.with_suffix(".bell")) as doorbell:
+        async with Doorbell(path.with_suffix(".bell"), written=(path, _wal(path))) as doorbell:
             database = cls(path, connection, doorbell)
             try:
                 yield database
@@ -77,7 +84,7 @@ class SharedDatabase:
 
     def _checkpoint(self) -> None:
         """Fold a grown WAL back into the file, here, because nobody else may while we hold the lock."""
-        wal = self._path.with_name(self._path.name + "-wal")
+        wal = _wal(self._path)
         if wal.exists() and wal.stat().st_size > CHECKPOINT_BYTES:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -87,12 +94,17 @@ class SharedDatabase:
         try:
             return await asyncio.shield(running)
         except (sqlite3.DatabaseError, sqlite3.InterfaceError) as error:
-            raise _typed(error, self._path) from error
+            raise await asyncio.to_thread(_typed, error, self._path) from error
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _connect(path: Path, schema: str) -> sqlite3.Connection:
     try:
         with _locked(path):
+            make_private_file(path)
             connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -110,18 +122,19 @@ def _connect(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def _typed(error: sqlite3.Error, path: Path) -> AzaionError:
-    if "full" in str(error):
-        return TransientError(
-            "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
-        )
     # An InterfaceError was seen once, at a stop.
     if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
+        if "full" in str(error):
+            return storage_error(OSError(errno.ENOSPC, str(error)), path)
+        # "unable to open database file", "disk I/O error": what a full disk or a read-only one says at the start
+        if problem := write_problem(path):
+            return problem
         return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
     return SetupError("database_corrupt", f"{path} is not a sound database: {error}")
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.with_suffix(".lock").open("w") as lock:
+    with open_lock(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,0 +1,61 @@
+"""The home: the one folder that holds everything. It holds pictures, keys and addresses of people, so it is its owner's.
+
+Whoever opens it to others (``chmod``) opens what people browse, never what only services read.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import structlog
+
+from azaion_common.errors import SetupError
+from azaion_common.storage.durable import (
+    OF_OTHERS,
+    PRIVATE_FOLDER,
+    make_private_folder,
+    storage_errors,
+)
+
+PRIVATE = ("ledgers", "streams", "jobs", "secrets", "replay", "api", "publisher", "exporter")
+"""Folders that hold addresses, password hashes, keys, or models in the clear on their way."""
+_log = structlog.get_logger(__name__)
+
+
+def make_home(home: Path) -> None:
+    """Have the home, for its owner alone if it is new; one that is there keeps its mode.
+
+    Raises:
+        SetupError: ``home_unusable``, ``not_writable``.
+        TransientError: ``disk_full``.
+    """
+    with storage_errors(home):
+        existing = next((each for each in (home, *home.parents) if each.exists()), home)
+        if not existing.is_dir():
+            raise SetupError(
+                "home_unusable",
+                f"{existing} is a file, so no home can be at {home}",
+                hint="take another --home",
+            )
+        make_private_folder(home)
+
+
+def close_private(home: Path) -> None:
+    """Close to others what an earlier version left open. A folder that is not ours to close is told of."""
+    for folder in (home / name for name in PRIVATE):
+        if not folder.is_dir() or not folder.stat().st_mode & OF_OTHERS:
+            continue
+        try:
+            folder.chmod(PRIVATE_FOLDER)
+            for path in folder.rglob("*"):
+                _close(path)
+        except PermissionError as error:
+            _log.warning("home.stays_open", folder=str(folder), error=str(error))
+        else:
+            _log.info("home.closed", folder=str(folder))
+
+
+def _close(path: Path) -> None:
+    if not path.is_symlink():
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OF_OTHERS)
