@@ -35,7 +35,7 @@ asyncio.run(main(Path(sys.argv[1])))
 @pytest.fixture(autouse=True)
 def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wakes up in these tests was woken."""
-    monkeypatch.setattr(doorbell, "HEARTBEAT_MS", 600_000)
+    monkeypatch.setattr(doorbell, "HEARTBEAT_S", 600.0)
     monkeypatch.setattr("azaion_common.jobs.sqlite.RECHECK_S", 600.0)
 
 

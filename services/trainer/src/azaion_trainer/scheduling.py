@@ -20,12 +20,20 @@ from azaion_trainer.schedule import ScheduleRules, Situation, decide
 from azaion_trainer.tables import REQUESTS
 
 INTERVAL_S = 1.0
+_NEVER = -1
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    reason: str
+    settled_at: int
+    """As long as the ledger has had so many changes, another look would find the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scheduler:
-    """Looks every second: it waits for silence, which nothing announces."""
+    """Looks every second while it waits for silence, which nothing announces; otherwise when the ledger has changed."""
 
     ledger: Ledger
     jobs: JobQueue
@@ -36,25 +44,33 @@ class Scheduler:
         """Until ``stopping`` is set; returns at once when training starts only on request."""
         if self.rules.min_new_pictures == 0:
             return
-        said = ""
+        said, settled_at = "", _NEVER
         while not stopping.is_set():
-            reason = await self.look()
-            if reason != said:
-                _log.info("schedule.looked", reason=reason)
-                said = reason
+            if self.ledger.changes != settled_at:
+                look = await self._look()
+                settled_at = look.settled_at
+                if look.reason != said:
+                    _log.info("schedule.looked", reason=look.reason)
+                    said = look.reason
             await unless_stopped(stopping, asyncio.sleep(INTERVAL_S))
 
     async def look(self) -> str:
         """Decide once, and ask for a training if it is time; returns the reason."""
+        return (await self._look()).reason
+
+    async def _look(self) -> _Look:
+        changes = self.ledger.changes
         busy = bool(await self.jobs.pending(QUEUE))
 
         def situation(connection: Connection) -> Situation:
             return read_situation(connection, now=time.time(), patience_s=self.augmentation_wait_s, busy=busy)
 
-        decision = decide(await self.ledger.read(situation), self.rules)
+        found = await self.ledger.read(situation)
+        decision = decide(found, self.rules)
         if decision.train and not await self.ledger.transact(self._request):
-            return "these pictures were tried before"
-        return decision.reason
+            return _Look("these pictures were tried before", changes + 1)
+        waits = found.new >= self.rules.min_new_pictures
+        return _Look(decision.reason, _NEVER if waits else changes)
 
     def _request(self, connection: Connection) -> bool:
         """One job for each state of the pictures, so that one that fails is not asked for over and over."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import DeadJob, Job
@@ -22,7 +23,12 @@ CREATE INDEX IF NOT EXISTS jobs_open ON jobs (queue, id) WHERE over = 0;
 """
 # A worker that looks for a job again takes what it held itself: a process that was killed holds nothing any more.
 _FREE = "queue = ? AND over = 0 AND not_before <= ? AND (worker IS NULL OR worker = ? OR lease_until <= ?)"
-RECHECK_S = 1.0
+_NEXT_FREE = (
+    "SELECT min(max(not_before, CASE WHEN worker IS NULL OR worker = ? THEN 0 ELSE lease_until END)) "
+    "FROM jobs WHERE queue = ? AND over = 0"
+)
+RECHECK_S = 60.0
+"""How long a worker relies on the clock while a lease or a delay runs: clocks are set now and then."""
 
 
 class SqliteJobQueue:
@@ -33,7 +39,7 @@ class SqliteJobQueue:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path) -> AsyncIterator[SqliteJobQueue]:
+    async def open(cls, path: Path) -> AsyncIterator[Self]:
         """The queues in the file ``path``, made when missing. Raises as ``SharedDatabase.open``."""
         async with SharedDatabase.open(path, _SCHEMA) as database:
             yield cls(database)
@@ -51,11 +57,17 @@ class SqliteJobQueue:
             if job is not None:
                 return job
             try:
-                # Leases and delays run out silently, so look again now and then as well.
-                async with asyncio.timeout(RECHECK_S):
+                async with asyncio.timeout(await self._silent_s(queue, worker)):
                     await self._database.doorbell.wait(seen)
             except TimeoutError:
                 continue
+
+    async def _silent_s(self, queue: str, worker: str) -> float | None:
+        """How long until a lease or a delay runs out, which nothing tells of; None when none runs."""
+        row = await self._database.read(
+            lambda database: database.execute(_NEXT_FREE, (worker, queue)).fetchone()
+        )
+        return None if row[0] is None else min(max(0.0, row[0] - time.time()), RECHECK_S)
 
     async def _take(self, queue: str, worker: str, lease_s: float) -> Job | None:
         now = time.time()

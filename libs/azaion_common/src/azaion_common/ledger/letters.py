@@ -51,6 +51,12 @@ def requeue(connection: Connection, stream: str, offset: int) -> bool:
     return connection.execute(change.values(state=REQUEUED, requeued_at=datetime.now(UTC))).rowcount == 1
 
 
+def has_requeued(connection: Connection, stream: str) -> bool:
+    """Whether ``take_requeued`` would find one."""
+    query = sa.select(_TABLE.c.offset).where((_TABLE.c.stream == stream) & (_TABLE.c.state == REQUEUED))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def take_requeued(connection: Connection, stream: str) -> Letter | None:
     """The first one that is to be tried again, marked as being tried."""
     waiting = (_TABLE.c.stream == stream) & (_TABLE.c.state == REQUEUED)

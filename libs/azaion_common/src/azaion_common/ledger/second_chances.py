@@ -40,20 +40,25 @@ class SecondChances(Generic[Content, Prepared]):
 
     async def run(self) -> None:
         """Until cancelled."""
-        started = False
+        started, looked_at = False, None
         while True:
+            stamp = self._ledger.stamp()
             try:
                 if not started:
                     await self._ledger.transact(lambda c: letters.reopen_broken_off(c, self._stream))
                     started = True
-                while await self._try_next():
-                    pass
+                if stamp is None or stamp != looked_at:
+                    while await self._try_next():
+                        pass
+                    looked_at = stamp
             except AzaionError as error:
                 # Of the surroundings: what reads the stream meets it too, and decides.
                 _log.warning("letter.waiting", stream=self._stream, code=error.code, error=error.message)
             await asyncio.sleep(POLL_S)
 
     async def _try_next(self) -> bool:
+        if not await self._ledger.read(lambda c: letters.has_requeued(c, self._stream)):
+            return False  # the common case, which writes nothing and wakes nobody
         letter = await self._ledger.transact(lambda c: letters.take_requeued(c, self._stream))
         if letter is None:
             return False

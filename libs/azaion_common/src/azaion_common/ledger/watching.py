@@ -21,9 +21,13 @@ Found = TypeVar("Found")
 
 async def watch(ledger: Ledger, look: Callable[[Connection], Found], show: Callable[[Found], None]) -> None:
     """Until cancelled. While the ledger cannot be reached, the gauges stay as they are."""
+    shown_at = None
     while True:
-        with suppress(TransientError):  # whoever works with the ledger tells of it
-            show(await ledger.read(look))
+        stamp = ledger.stamp()
+        if stamp is None or stamp != shown_at:
+            with suppress(TransientError):  # whoever works with the ledger tells of it
+                show(await ledger.read(look))
+                shown_at = stamp
         await asyncio.sleep(EVERY_S)
 
 

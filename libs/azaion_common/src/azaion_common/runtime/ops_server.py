@@ -22,7 +22,20 @@ from azaion_common.storage.durable import write_file
 
 
 class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handling: the runtime owns the signals."""
+    """uvicorn without its own signal handling (the runtime owns the signals), which sleeps while nobody asks."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End serving; requests under way are answered."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own wakes ten times a second, for the time of day in its answers."""
+        await self._stopped.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,14 +66,19 @@ def listen(host: str, port: int) -> socket.socket:
 async def serving(app: Starlette, sock: socket.socket) -> AsyncIterator[None]:
     """Serve an ASGI ``app`` on ``sock`` while the block runs."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        date_header=False,
     )
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await task
         sock.close()
 

@@ -157,7 +157,7 @@ def create_once(path: Path, make: Callable[[], bytes]) -> None:
     if path.exists():
         return
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         with temporary_beside(path) as (temporary, file):
             file.write(make())
             flush_to_disk(file)
