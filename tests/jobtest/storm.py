@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Storm:
         """By the workers' ledgers alone."""
         recorded: Counter[str] = Counter()
         for name in self.workers:
-            with sqlite3.connect(self._url(name).removeprefix("sqlite:///")) as database:
+            with closing(sqlite3.connect(self._url(name).removeprefix("sqlite:///"))) as database, database:
                 recorded.update(row[0] for row in database.execute("SELECT job_id FROM jobs_done"))
         wanted = Counter(self.put)
         return [

@@ -3,7 +3,7 @@
 #   ./install.sh             train, validate, predict, export to ONNX and TorchScript
 #   ./install.sh openvino    the same, and export to OpenVINO
 #   ./install.sh image       without what only its tests need
-# PYTHON chooses the interpreter (3.11 or 3.12). Plain pip, because uv and poetry ignore pip's find-links and would
+# PYTHON chooses the interpreter (3.11 to 3.13). Plain pip, because uv and poetry ignore pip's find-links and would
 # fetch the CUDA build of torch where a CPU wheel is at hand.
 set -eu
 cd "$(dirname "$0")"

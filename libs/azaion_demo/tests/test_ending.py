@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from azaion_demo.ending import ending_with_signals
 
+DEMO = """
+import asyncio
+from azaion_demo.ending import ending_with_signals
+
+async def demo():
+    print("running", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print("services stopped", flush=True)
+
+asyncio.run(ending_with_signals(demo()))
+"""
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_work_with_its_clean_up(number: signal.Signals) -> None:
     """Told to end, or with its terminal closed, it stops its services before it goes."""
-    stopped = []
+    with subprocess.Popen([sys.executable, "-c", DEMO], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.send_signal(number)
 
-    async def demo() -> None:
-        os.kill(os.getpid(), number)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.append("services")
+        assert process.stdout.read() == "services stopped\n"
 
-    with pytest.raises(SystemExit) as ended:
-        asyncio.run(ending_with_signals(demo()))
-
-    assert (stopped, ended.value.code) == (["services"], 128 + number)
+    assert process.returncode == 128 + number
 
 
 def test_work_that_ends_by_itself_gives_its_result() -> None:

@@ -46,8 +46,10 @@ def delivery(event: Event) -> Any:
 
 
 def announced(finish: Any) -> Any:
-    with create_engine("sqlite://").connect() as connection:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
         (effect,) = finish(connection)
+    engine.dispose()
     assert isinstance(effect, Outgoing)
     assert effect.stream == STREAM
     return effect.event

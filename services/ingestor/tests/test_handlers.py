@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,10 +43,11 @@ def ingestor(tmp_path: Path, catalogue: Catalogue) -> Ingestor:
 
 
 @pytest.fixture
-def database() -> sa.Engine:
+def database() -> Iterator[sa.Engine]:
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
     tables.METADATA.create_all(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 async def test_a_bug_costs_its_own_message_only(

@@ -70,7 +70,11 @@ class HardLinkedFolders:
             await asyncio.to_thread(_write_texts, building, manifest, certificate)
         placing = _files(manifest)
         while some := list(islice(placing, _AT_ONCE)):
-            await asyncio.gather(*(self._place(building, manifest, side, file) for side, file in some))
+            placed = [self._place(building, manifest, side, file) for side, file in some]
+            # All of them end before one's failure is told: a file that is still being placed would outlive the folder.
+            for outcome in await asyncio.gather(*placed, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
 
     async def _place(self, folder: Path, manifest: Manifest, side: Side, file: DatasetFile) -> None:
         await self._blobs.fetch(file.image.sha256, image_path(folder, side, file))
