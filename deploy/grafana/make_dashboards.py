@@ -556,7 +556,17 @@ EDGE = Dashboard(
                     "Bytes of new resources per hour.",
                     [Query("sum(increase(azaion_api_uploaded_bytes_total[1h]))", "bytes")],
                     "bytes",
-                    width=24,
+                ),
+                Panel(
+                    "Connections cut",
+                    "Per minute, by reason, of the API and of the small servers for probes: some are networks that break; "
+                    "many are somebody who keeps connections open, or sends what is no HTTP.",
+                    [
+                        Query(
+                            f"sum by (reason) (rate(azaion_http_cut_connections_total[{RATE}])) * 60",
+                            "{{reason}}",
+                        )
+                    ],
                 ),
             ],
         ),

@@ -17,6 +17,7 @@ UNUSED: dict[str, str] = {}
 """Metrics that no dashboard and no alert uses, and why they are there."""
 _MODULES = [
     "azaion_common.ledger.metrics",
+    "azaion_common.runtime.http_server",
     "azaion_common.storage.counting",
     *(
         f"azaion_{name}.metrics"
