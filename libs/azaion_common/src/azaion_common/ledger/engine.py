@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,26 +60,50 @@ def make_engine(url: str, ledger: str) -> Engine:
         PermanentError: ``ledger_url_invalid``; the URL itself is not shown, it may hold a password.
     """
     # Parameters stay out of error messages: they hold addresses of people, and errors travel into dead letters.
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise _url_invalid() from None
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sa.create_engine(parsed, poolclass=sa.StaticPool, hide_parameters=True)
         sa.event.listen(engine, "do_connect", _make_file)
         sa.event.listen(engine, "connect", _make_durable)
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
-    if parsed.get_backend_name() != "postgresql":
-        raise _url_invalid()
-    session = {**_POSTGRES_SESSION, "search_path": schema_name(ledger)}
-    options = " ".join(f"-c {name}={value}" for name, value in session.items())
     return sa.create_engine(
-        parsed,
-        poolclass=sa.NullPool,
-        hide_parameters=True,
-        connect_args={**_POSTGRES_CONNECTION, "options": options},
+        parsed, poolclass=sa.NullPool, hide_parameters=True, connect_args=_postgres_connection(ledger)
     )
+
+
+def make_reading_engine(url: str, ledger: str, connections: int) -> Engine:
+    """An engine for so many connections that only read, at the same time and beside the owner's.
+
+    Raises:
+        PermanentError: ``ledger_url_invalid``.
+    """
+    parsed = _parsed(url)
+    pool = {"pool_size": connections, "max_overflow": 0, "hide_parameters": True}
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, poolclass=sa.QueuePool, **pool)
+        sa.event.listen(engine, "connect", _make_reading)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        return engine
+    session = {"default_transaction_read_only": "on", "default_transaction_isolation": "repeatable\\ read"}
+    connection = _postgres_connection(ledger, session)
+    return sa.create_engine(parsed, pool_pre_ping=True, connect_args=connection, **pool)
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise _url_invalid() from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise _url_invalid()
+    return parsed
+
+
+def _postgres_connection(ledger: str, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    session = {**_POSTGRES_SESSION, "search_path": schema_name(ledger), **more}
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    return {**_POSTGRES_CONNECTION, "options": options}
 
 
 def _url_invalid() -> PermanentError:
@@ -128,6 +153,12 @@ def _make_durable(database: Any, _record: object) -> None:
         database.execute(f"PRAGMA {pragma}")
     if database.execute("PRAGMA synchronous").fetchone()[0] < _FULL:
         raise SetupError("ledger_not_durable", "SQLite refuses synchronous=FULL")
+
+
+def _make_reading(database: Any, _record: object) -> None:
+    database.isolation_level = None  # as above
+    for pragma in ("query_only = ON", "busy_timeout = 5000", "trusted_schema = OFF"):
+        database.execute(f"PRAGMA {pragma}")
 
 
 def typed(error: sa.exc.DBAPIError, ledger: str, file: Path | None = None) -> AzaionError:

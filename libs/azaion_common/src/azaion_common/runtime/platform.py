@@ -16,6 +16,7 @@ from azaion_common.catalogue import Catalogue
 from azaion_common.errors import TransientError
 from azaion_common.jobs import JobQueue
 from azaion_common.ledger.ledger import Ledger
+from azaion_common.ledger.readings import Readings
 from azaion_common.ledger.relay import Relay
 from azaion_common.ledger.watching import watch_books
 from azaion_common.runtime import transports
@@ -47,6 +48,8 @@ class Platform:
     open_releases: Callable[[], AbstractAsyncContextManager[BlobStore]]
     """Where sealed releases lie, and nothing else: the publisher writes there, devices read there by name. Whoever does
     neither has no right to it, and does not open it."""
+    open_readings: Callable[[str], AbstractAsyncContextManager[Readings]]
+    """``open_readings("api")``, inside the block of the ledger: what many ask for at once is read here."""
 
     @property
     def api_url(self) -> str:
@@ -106,6 +109,12 @@ async def open_platform(
             async with transports.open_releases(home, settings) as releases:
                 yield CountedBlobs(releases)
 
+        @asynccontextmanager
+        async def open_readings(service: str) -> AsyncIterator[Readings]:
+            url = await asyncio.to_thread(transports.ledger_url, home, settings, service)
+            async with Readings.open(url, service) as readings:
+                yield readings
+
         yield Platform(
             home=home,
             log=log,
@@ -117,6 +126,7 @@ async def open_platform(
             settings=settings,
             open_ledger=open_ledger,
             open_releases=open_releases,
+            open_readings=open_readings,
         )
 
 

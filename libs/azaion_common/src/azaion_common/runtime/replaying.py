@@ -139,6 +139,7 @@ class _Stage:
             settings=real.settings,
             open_ledger=self._open_ledger,
             open_releases=real.open_releases,
+            open_readings=real.open_readings,
         )
 
     @asynccontextmanager
