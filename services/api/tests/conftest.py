@@ -20,6 +20,7 @@ from azaion_api.throttle import Throttle
 from azaion_api.tokens import Identity, Role, Signer
 from azaion_api.web import create_app
 from azaion_common.ledger.ledger import Ledger, sqlite_url
+from azaion_common.ledger.readings import Readings
 from azaion_common.storage.files import FileBlobStore
 
 MAX_UPLOAD_BYTES = 100_000
@@ -67,18 +68,19 @@ class Api:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     key, clock = Ed25519PrivateKey.generate(), Clock()
-    async with Ledger.open(sqlite_url(tmp_path / "api.sqlite"), "api", tables.METADATA) as ledger:
+    url = sqlite_url(tmp_path / "api.sqlite")
+    async with Ledger.open(url, "api", tables.METADATA) as ledger, Readings.open(url, "api") as readings:
         cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         services = Services(
-            accounts=Accounts(ledger, cheap),
-            resources=Resources(ledger, FileBlobStore.open(tmp_path / "resources")),
+            accounts=Accounts(ledger, readings, cheap),
+            resources=Resources(ledger, readings, FileBlobStore.open(tmp_path / "resources")),
             signer=Signer(key, lifetime_s=600),
-            throttle=Throttle(window_s=60),
-            login_attempts=5,
+            throttle=Throttle(window_s=60, attempts=5),
+            max_upload_bytes=MAX_UPLOAD_BYTES,
             monotonic=clock,
         )
         await services.accounts.ensure("admin@example.org", PASSWORD, Role.ADMIN)
-        app = create_app(services, max_upload_bytes=MAX_UPLOAD_BYTES, docs=True)
+        app = create_app(services, docs=True)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield Api(client, services, key, clock, tmp_path)

@@ -15,9 +15,9 @@ import pytest
 
 from azaion_api.app import SERVICE, first_accounts
 from azaion_api.secret_files import create_once, credentials
-from azaion_api.server import bind, serve
 from azaion_api.web import create_app
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.http_server import listen, serve
 from azaion_common.testing import platform
 
 
@@ -82,16 +82,16 @@ def test_a_password_is_not_in_a_representation(tmp_path: Path) -> None:
 
 def test_a_busy_port_is_one_clear_line() -> None:
     """A second server on the same port is told which one."""
-    with bind("127.0.0.1", 0) as first:
+    with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(PermanentError, match=f"127.0.0.1:{port}.*port_in_use"):
-            bind("127.0.0.1", port)
+            listen("127.0.0.1", port)
 
 
 async def test_the_server_answers_until_it_is_told_to_stop(api: Any) -> None:
     """It serves over a real socket and returns soon after ``stopping`` is set."""
-    app = create_app(api.services, max_upload_bytes=1000, docs=False)
-    listener, stopping = bind("127.0.0.1", 0), asyncio.Event()
+    app = create_app(api.services, docs=False)
+    listener, stopping = listen("127.0.0.1", 0), asyncio.Event()
     port = listener.getsockname()[1]
 
     async with asyncio.TaskGroup() as group, asyncio.timeout(10):
@@ -107,7 +107,7 @@ async def test_the_server_answers_until_it_is_told_to_stop(api: Any) -> None:
 
 async def test_the_service_runs_on_a_platform(tmp_path: Path) -> None:
     """Started by the runtime it listens where ``platform.api_url`` says, lets its accounts in, and drains."""
-    with bind("127.0.0.1", 0) as free:
+    with listen("127.0.0.1", 0) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     async with platform(tmp_path) as opened, asyncio.timeout(20):
         running = asyncio.create_task(

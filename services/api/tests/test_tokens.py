@@ -50,6 +50,11 @@ def with_header(**changes: Any) -> str:
     return signed({k: v for k, v in (header | changes).items() if v is not ...}, claims)
 
 
+def twice(claim: str, value: str) -> str:
+    header, claims = good_parts()
+    return signed(header, json.dumps(claims).encode()[:-1] + f', "{claim}": "{value}"}}'.encode())
+
+
 def hmac_signed(secret: bytes, algorithm: str = "HS256") -> str:
     header, claims = good_parts()
     message = f"{part(header | {'alg': algorithm})}.{part(claims)}"
@@ -126,6 +131,31 @@ HOSTILE: dict[str, Callable[[], str]] = {
     "other key": lambda: signed(*good_parts(), key=Ed25519PrivateKey.generate()),
     "claims exchanged": lambda: ".".join((good().split(".")[0], part({"sub": "x"}), good().split(".")[2])),
     "expired": lambda: with_claims(exp=stamp(seconds=-31)),
+    "expires at a number in text": lambda: with_claims(exp=str(int(stamp(seconds=60)))),
+    "expires at 10^30": lambda: with_claims(exp=10**30),
+    "expires at a fraction": lambda: with_claims(exp=int(stamp(seconds=60)) + 0.5),
+    "expires at true": lambda: with_claims(exp=True),
+    "expires in a year": lambda: with_claims(exp=int(stamp(days=365))),
+    "expires before it begins": lambda: with_claims(nbf=int(stamp(seconds=20)), exp=int(stamp(seconds=10))),
+    "begins at text": lambda: with_claims(nbf=str(int(stamp(seconds=-1)))),
+    "begins before it was issued": lambda: with_claims(nbf=int(stamp(hours=-1))),
+    "begins at minus 10^30": lambda: with_claims(nbf=-(10**30)),
+    "issued at text": lambda: with_claims(iat=str(int(stamp(seconds=-1)))),
+    "issued at 0": lambda: with_claims(iat=0),
+    "issued at minus 10^30": lambda: with_claims(iat=-(10**30)),
+    "issued at a list": lambda: with_claims(iat=[1]),
+    "a claim that is none of ours": lambda: with_claims(scope="all"),
+    "a claim said twice": lambda: twice("role", "admin"),
+    "not a number": lambda: signed(
+        good_parts()[0], json.dumps(good_parts()[1] | {"iat": float("nan")}).encode()
+    ),
+    "audience a list": lambda: with_claims(aud=["azaion", "someone"]),
+    "subject empty": lambda: with_claims(sub=""),
+    "subject long": lambda: with_claims(sub="x" * 321),
+    "identity a number": lambda: with_claims(jti=1),
+    "identity of another form": lambda: with_claims(jti="../../x"),
+    "claims deep": lambda: signed(good_parts()[0], b"[" * 1500 + b"]" * 1500),
+    "a number of thousands of digits": lambda: signed(good_parts()[0], b"9" * 2900),
     "expires at text": lambda: with_claims(exp="tomorrow"),
     "expires at infinity": lambda: with_claims(exp=float("inf")),
     "not yet valid": lambda: with_claims(nbf=stamp(minutes=5)),

@@ -12,11 +12,11 @@ from azaion_api.accounts import Accounts
 from azaion_api.resources import Resources
 from azaion_api.routes import Services
 from azaion_api.secret_files import create_once, credentials
-from azaion_api.server import bind, serve
 from azaion_api.settings import ApiSettings
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Role, Signer, load_key, new_key_pem
 from azaion_api.web import create_app
+from azaion_common.runtime.http_server import Limits, listen, serve
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage.files import FileBlobStore
@@ -29,22 +29,33 @@ async def run(platform: Platform) -> None:
     settings = ApiSettings.load(platform.home, "api")
     secrets = platform.home / "secrets"
     port = settings.port if settings.port is not None else urlsplit(platform.api_url).port or _HTTP_PORT
-    listener = bind(settings.host, port)
-    async with platform.open_ledger("api", tables.METADATA) as ledger:
-        accounts = Accounts(ledger)
+    listener = listen(settings.host, port)
+    async with (
+        platform.open_ledger("api", tables.METADATA) as ledger,
+        platform.open_readings("api") as readings,
+    ):
+        accounts = Accounts(ledger, readings)
         await first_accounts(accounts, secrets)
         services = Services(
             accounts=accounts,
-            resources=Resources(ledger, FileBlobStore.open(platform.home / "api" / "resources")),
+            resources=Resources(ledger, readings, FileBlobStore.open(platform.home / "api" / "resources")),
             signer=Signer(
                 load_key(create_once(secrets / "api-signing-key.pem", new_key_pem)), settings.token_lifetime_s
             ),
-            throttle=Throttle(settings.login_window_s),
-            login_attempts=settings.login_attempts,
+            throttle=Throttle(settings.login_window_s, settings.login_attempts),
+            max_upload_bytes=settings.max_upload_bytes,
         )
-        app = create_app(services, max_upload_bytes=settings.max_upload_bytes, docs=settings.docs)
+        app = create_app(services, docs=settings.docs, trusted_proxies=settings.trusted_proxies)
         _log.info("api.listening", host=settings.host, port=listener.getsockname()[1])
-        await serve(app, listener, platform.stopping)
+        await serve(app, listener, platform.stopping, _limits(settings))
+
+
+def _limits(settings: ApiSettings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        connections_per_client=settings.max_connections_per_client,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 async def first_accounts(accounts: Accounts, secrets: Path) -> None:

@@ -12,12 +12,16 @@ from azaion_common.events.references import BlobRef
 T = TypeVar("T")
 
 
-class Database(Protocol):
-    """The service's ledger: ``transact`` runs a function in one transaction, ``read`` in a reading one."""
-
-    async def transact(self, work: Callable[[Connection], T], /) -> T: ...
+class Readings(Protocol):
+    """Reading the service's tables: ``read`` runs a function on one consistent state, several at a time."""
 
     async def read(self, work: Callable[[Connection], T], /) -> T: ...
+
+
+class Database(Readings, Protocol):
+    """The service's ledger: ``transact`` runs a function in one transaction, one after the other."""
+
+    async def transact(self, work: Callable[[Connection], T], /) -> T: ...
 
 
 class Files(Protocol):

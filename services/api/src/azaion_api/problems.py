@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from azaion_common.errors import AzaionError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, TransientError
 
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 10
+_STATUS = {
+    "auth_denied": HTTPStatus.UNAUTHORIZED,
+    "token_invalid": HTTPStatus.UNAUTHORIZED,
+    "resource_missing": HTTPStatus.NOT_FOUND,
+    "resource_exists": HTTPStatus.CONFLICT,
+    "unsafe_name": HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Errors that are the caller's. Every other one is ours, and its message may hold what is none of the caller's business."""
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}", re.ASCII)
 _log = structlog.get_logger()
+
+
+class FieldError(BaseModel):
+    """One field of the request that does not fit."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457: what is wrong; ``code`` is stable, ``detail`` is for people."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldError] = []
+    """At most ten."""
 
 
 class Refused(HTTPException):
@@ -45,7 +77,7 @@ def problem(
         "detail": detail,
         **more,
     }
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
@@ -57,7 +89,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     # Where and what, but never the input itself: it may be a password.
-    fields = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    fields = [{"field": _place(e["loc"]), "message": e["msg"]} for e in error.errors()[:MAX_ERRORS]]
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "request_invalid",
@@ -66,8 +98,17 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+def _place(location: Sequence[str | int]) -> str:
+    """Where a field is; a name that is the sender's invention is shown only where it is harmless."""
+    return ".".join(str(part) if _PLAIN_NAME.fullmatch(str(part)) else "?" for part in location)
+
+
 async def _on_failure(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AzaionError)  # noqa: S101 - registered for this class only
+    if error.code in _STATUS and isinstance(error, PermanentError):
+        status = _STATUS[error.code]
+        challenge = {"WWW-Authenticate": "Bearer"} if error.code == "token_invalid" else None
+        return problem(status, error.code, error.message, challenge)
     _log.error("request failed", path=request.url.path, code=error.code, error=error.message)
     if isinstance(error, TransientError):
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, "try again later", {"Retry-After": "5"})

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from azaion_api.ports import Database, Files
+from azaion_api.ports import Database, Files, Readings
 from azaion_api.tables import RESOURCES
+from azaion_common.annotations.names import is_safe_name
 from azaion_common.errors import PermanentError
-
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +29,19 @@ class Resources:
     """Rows name the bytes, the bytes lie under their hash: a half-written upload is never visible."""
 
     database: Database
+    readings: Readings
     files: Files
 
     async def add(self, folder: str, name: str, data: bytes, created_by: str) -> tuple[Resource, bool]:
         """Store ``data``; True when it is new, False when the same bytes were there already.
 
         Raises:
-            PermanentError: ``name_unsafe``, or ``resource_exists`` when the name holds other bytes.
+            PermanentError: ``unsafe_name``, or ``resource_exists`` when the name holds other bytes.
         """
         resource = Resource(
-            safe_name(folder), safe_name(name), hashlib.sha256(data).hexdigest(), size_bytes=len(data)
+            check_name(folder), check_name(name), hashlib.sha256(data).hexdigest(), size_bytes=len(data)
         )
-        if await self.database.read(lambda connection: _is_there(connection, resource)):
+        if await self.readings.read(lambda connection: _is_there(connection, resource)):
             return resource, False
         await self.files.put(data, "application/octet-stream")
         is_new = await self.database.transact(lambda connection: _insert(connection, resource, created_by))
@@ -52,25 +51,25 @@ class Resources:
         """A resource and its bytes, hash checked.
 
         Raises:
-            PermanentError: ``name_unsafe``, ``resource_missing``; ``blob_missing`` or ``blob_corrupt`` when the bytes
+            PermanentError: ``unsafe_name``, ``resource_missing``; ``blob_missing`` or ``blob_corrupt`` when the bytes
                 were lost.
         """
-        folder, name = safe_name(folder), safe_name(name)
-        found = await self.database.read(lambda connection: _find(connection, folder, name))
+        folder, name = check_name(folder), check_name(name)
+        found = await self.readings.read(lambda connection: _find(connection, folder, name))
         if found is None:
             raise PermanentError("resource_missing", f"there is no {name} in {folder}")
         return found, await self.files.get(found.sha256)
 
 
-def safe_name(name: str) -> str:
+def check_name(name: str) -> str:
     """``name`` itself, when it can name a file anywhere.
 
     Raises:
-        PermanentError: ``name_unsafe`` for separators, ``..``, leading dots, control characters, more than 128 characters.
+        PermanentError: ``unsafe_name`` for separators, ``..``, leading dots, control characters, more than 128 characters.
     """
-    if not _SAFE.fullmatch(name) or ".." in name:
+    if not is_safe_name(name):
         raise PermanentError(
-            "name_unsafe",
+            "unsafe_name",
             "names are 1 to 128 letters, digits, '.', '_' or '-', begin with a letter or digit, no '..'",
         )
     return name

@@ -14,19 +14,21 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
-from azaion_api.accounts import Accounts
+from azaion_api.accounts import Accounts, AuthDeniedError
+from azaion_api.bodies import Body, Text, limited, read_json
+from azaion_api.description import BYTES, OCTETS, file_body, json_body, problems
 from azaion_api.metrics import LOGINS, UPLOADED_BYTES
 from azaion_api.problems import Refused
-from azaion_api.resources import Resources, safe_name
+from azaion_api.resources import Resources, check_name
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Identity, Role, Signer
-from azaion_common.errors import PermanentError
+from azaion_common.runtime.http_connections import client_of
 
 router = APIRouter()
 
-_ADDRESS_FACTOR = 4
-"""One address may serve several people: it is allowed this many times the attempts of one account."""
+_MULTIPART_OVERHEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,19 @@ class Services:
     resources: Resources
     signer: Signer
     throttle: Throttle
-    login_attempts: int
+    max_upload_bytes: int
     monotonic: Any = field(default=time.monotonic)
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class LoginRequest(_Body):
+class LoginRequest(Body):
     """E-mail address and password; older clients spell the names with a capital."""
 
-    email: str = Field(max_length=320, validation_alias=AliasChoices("email", "Email"))
-    password: str = Field(max_length=1024, validation_alias=AliasChoices("password", "Password"), repr=False)
+    email: Text = Field(max_length=320, validation_alias=AliasChoices("email", "Email"))
+    password: Text = Field(max_length=1024, validation_alias=AliasChoices("password", "Password"), repr=False)
 
 
 class LoginAnswer(_Answer):
@@ -63,10 +61,10 @@ class LoginAnswer(_Answer):
     expires_at: AwareDatetime
 
 
-class ResourceRequest(_Body):
+class ResourceRequest(Body):
     """Which file of the folder is wanted."""
 
-    file_name: str = Field(max_length=128, validation_alias=AliasChoices("fileName", "FileName"))
+    file_name: Text = Field(max_length=128, validation_alias=AliasChoices("fileName", "FileName"))
 
 
 class ResourceAnswer(_Answer):
@@ -95,13 +93,10 @@ Use = Annotated[Services, Depends(services)]
 
 def caller(request: Request, use: Use) -> Identity:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    challenge = {"WWW-Authenticate": "Bearer"}
     if scheme.lower() != "bearer" or not token:
+        challenge = {"WWW-Authenticate": "Bearer"}
         raise Refused(HTTPStatus.UNAUTHORIZED, "token_missing", "log in and send the token", challenge)
-    try:
-        return use.signer.verify(token)
-    except PermanentError as error:
-        raise Refused(HTTPStatus.UNAUTHORIZED, error.code, error.message, challenge) from error
+    return use.signer.verify(token)
 
 
 Caller = Annotated[Identity, Depends(caller)]
@@ -116,74 +111,75 @@ def writer(identity: Caller) -> Identity:
 Writer = Annotated[Identity, Depends(writer)]
 
 
-@router.get("/livez")
+@router.get("/livez", responses=problems(500))
 async def livez() -> HealthAnswer:
     return HealthAnswer(status="ok")
 
 
-@router.get("/health")
+@router.get("/health", responses=problems(500, 503))
 async def health(use: Use) -> HealthAnswer:
-    await use.accounts.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
+    await use.resources.readings.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
     return HealthAnswer(status="ok")
 
 
-@router.post("/login")
-async def login(body: LoginRequest, request: Request, use: Use) -> LoginAnswer:
-    address = request.client.host if request.client else "unknown"
-    limits = {
-        f"{address} {body.email.lower()}": use.login_attempts,
-        address: use.login_attempts * _ADDRESS_FACTOR,
-    }
-    if (wait_s := use.throttle.admit(limits, use.monotonic())) is not None:
-        LOGINS.labels("throttled").inc()
-        retry = {"Retry-After": str(math.ceil(wait_s))}
-        raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "too_many_logins", "too many failed logins", retry)
+# Bodies are read inside, not declared as parameters: FastAPI would take them in before it is asked who sends them.
+@router.post(
+    "/login",
+    responses=problems(400, 401, 413, 415, 422, 429, 500, 503),
+    openapi_extra=json_body(LoginRequest),
+)
+async def login(request: Request, use: Use) -> LoginAnswer:
+    address = client_of(request.client.host) if request.client else "unknown"
+    _refuse(use.throttle.refuses_address(address, use.monotonic()))
+    body = await read_json(request, LoginRequest)
+    attempt = use.throttle.attempt(address, body.email.lower(), body.password)
+    _refuse(use.throttle.admit(attempt, use.monotonic()))
     try:
         identity = await use.accounts.authenticate(body.email, body.password)
-    except PermanentError as error:
+    except AuthDeniedError:
         LOGINS.labels("denied").inc()
-        raise Refused(HTTPStatus.UNAUTHORIZED, error.code, error.message) from error
-    use.throttle.forgive(limits)
+        _refuse(use.throttle.failed(attempt, use.monotonic()))
+        raise
+    use.throttle.succeeded(attempt, use.monotonic())
     LOGINS.labels("ok").inc()
     token = use.signer.issue(identity, datetime.now(UTC))
     return LoginAnswer(token=token.text, expires_at=token.expires_at)
 
 
-_UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["data"],
-                    "properties": {"data": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
+def _refuse(wait_s: float | None) -> None:
+    if wait_s is not None:
+        LOGINS.labels("throttled").inc()
+        retry = {"Retry-After": str(math.ceil(wait_s))}
+        raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "too_many_logins", "too many failed logins", retry)
+
+
+_STORED_BEFORE: dict[int | str, dict[str, Any]] = {
+    200: {"model": ResourceAnswer, "description": "The same bytes were there already"}
 }
 
 
-# The form is read inside, not declared as a parameter: FastAPI would take in the body before it asks who sends it.
-@router.post("/resources/{folder}", status_code=HTTPStatus.CREATED, openapi_extra=_UPLOAD)
+@router.post(
+    "/resources/{folder}",
+    status_code=HTTPStatus.CREATED,
+    responses=_STORED_BEFORE | problems(400, 401, 403, 409, 413, 415, 422, 500, 503),
+    openapi_extra=file_body("data"),
+)
 async def store(
     folder: str, identity: Writer, request: Request, response: Response, use: Use
 ) -> ResourceAnswer:
-    _checked(folder)
-    async with request.form(max_files=1, max_fields=0) as form:
-        upload = form.get("data")
-        if not isinstance(upload, UploadFile):
-            raise Refused(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "data_missing", "send one file in the field 'data'"
-            )
-        name, data = _checked(upload.filename or ""), await upload.read()
+    check_name(folder)
+    bounded = limited(request, use.max_upload_bytes + _MULTIPART_OVERHEAD_BYTES)
     try:
-        resource, is_new = await use.resources.add(folder, name, data, identity.email)
-    except PermanentError as error:
-        if error.code == "resource_exists":
-            raise Refused(HTTPStatus.CONFLICT, error.code, error.message) from error
-        raise
+        async with bounded.form(max_files=1, max_fields=0) as form:
+            upload = form.get("data")
+            if not isinstance(upload, UploadFile):
+                raise Refused(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, "data_missing", "send one file in the field 'data'"
+                )
+            name, data = check_name(upload.filename or ""), await upload.read()
+    except ClientDisconnect as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "body_incomplete", "the body ended too early") from error
+    resource, is_new = await use.resources.add(folder, name, data, identity.email)
     if is_new:
         UPLOADED_BYTES.inc(resource.size_bytes)
     else:
@@ -196,23 +192,15 @@ async def store(
     )
 
 
-@router.post("/resources/get/{folder}", response_class=Response)
-async def fetch(folder: str, body: ResourceRequest, identity: Caller, use: Use) -> Response:
-    _checked(folder)
-    _checked(body.file_name)
-    try:
-        resource, data = await use.resources.get(folder, body.file_name)
-    except PermanentError as error:
-        if error.code == "resource_missing":
-            raise Refused(HTTPStatus.NOT_FOUND, error.code, error.message) from error
-        raise
+@router.post(
+    "/resources/get/{folder}",
+    response_class=Response,
+    responses=BYTES | problems(400, 401, 404, 413, 415, 422, 500, 503),
+    openapi_extra=json_body(ResourceRequest),
+)
+async def fetch(folder: str, request: Request, identity: Caller, use: Use) -> Response:
+    body = await read_json(request, ResourceRequest)
+    resource, data = await use.resources.get(folder, body.file_name)
     digest = b64encode(bytes.fromhex(resource.sha256)).decode()
     headers = {"ETag": f'"{resource.sha256}"', "Repr-Digest": f"sha-256=:{digest}:"}  # RFC 9530
-    return Response(data, media_type="application/octet-stream", headers=headers)
-
-
-def _checked(name: str) -> str:
-    try:
-        return safe_name(name)
-    except PermanentError as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, error.code, error.message) from error
+    return Response(data, media_type=OCTETS, headers=headers)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from azaion_api.tokens import MAX_LIFETIME_S
+from azaion_common.runtime.http_connections import Network
 from azaion_common.runtime.settings import ServiceSettings
+
+
+def _listed(value: object) -> object:
+    """A list as YAML or JSON has it, or text with commas, as one writes it into a variable."""
+    return (
+        [part.strip() for part in value.strip("[]").replace('"', "").split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 class ApiSettings(ServiceSettings):
@@ -19,8 +32,21 @@ class ApiSettings(ServiceSettings):
     """None: the port of ``platform.api_url``, by which the other services find the API."""
     docs: bool = True
     """Serve ``/docs`` and ``/openapi.json``."""
-    token_lifetime_s: int = Field(default=600, ge=10, le=3600)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)] = ()
+    """Addresses and networks of the proxies in front (``10.0.0.5, 172.16.0.0/12``). What they say of their clients'
+    addresses (``X-Forwarded-For``, ``Forwarded``) is believed, and counts for limits on logins; of nobody else."""
+    max_connections: int = Field(default=512, ge=16, le=65536)
+    """Connections at once. Beyond it, the oldest of those that keep the API waiting makes room. The process needs about as
+    many file descriptors (``ulimit -n``), and 256 more."""
+    max_connections_per_client: int = Field(default=256, ge=8, le=65536)
+    """The same for one address (IPv6: one /64); trusted proxies are exempt."""
+    token_lifetime_s: int = Field(default=600, ge=10, le=MAX_LIFETIME_S)
+    """Seconds for which a token is good."""
     max_upload_bytes: int = Field(default=16 << 20, ge=1024)
+    """The longest resource. Every other body ends at 16 KiB."""
     login_attempts: int = Field(default=5, ge=1)
-    """Failed logins per account and address within ``login_window_s`` before 429; four times that per address."""
+    """Different wrong passwords for an account from one address within ``login_window_s`` before 429, and how often the
+    same one is looked at; four times that for an address at all accounts together, twenty times for an account from all
+    addresses that it was never logged in to from."""
     login_window_s: float = Field(default=60, gt=0)
+    """Seconds for which a wrong password counts."""

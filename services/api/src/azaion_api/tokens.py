@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import uuid4
 
 import jwt
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.utils import base64url_decode, base64url_encode
 
+from azaion_api.strict_json import strict_json
 from azaion_common.errors import PermanentError
 
 ALGORITHM = "EdDSA"
@@ -28,6 +31,9 @@ AUDIENCE = "azaion"
 LEEWAY_S = 30
 MAX_LENGTH = 4096
 REQUIRED = ("exp", "nbf", "iat", "iss", "aud", "sub", "jti", "role")
+MAX_LIFETIME_S = 3600
+_MAX_SUBJECT = 320
+_JTI = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Role(StrEnum):
@@ -86,6 +92,7 @@ class Signer:
         """
         try:
             self._check_form(text)
+            strict_json(base64url_decode(text.split(".")[1]))
             claims = jwt.decode(
                 text,
                 self._public_key,
@@ -95,8 +102,9 @@ class Signer:
                 leeway=LEEWAY_S,
                 options={"require": list(REQUIRED)},
             )
+            _check_claims(claims)
             return Identity(email=claims["sub"], role=Role(claims["role"]))
-        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise PermanentError("token_invalid", "the token is not valid") from error
 
     def _check_form(self, text: str) -> None:
@@ -107,6 +115,23 @@ class Signer:
             raise ValueError("not canonical base64url")
         if jwt.get_unverified_header(text) != self._header:
             raise ValueError("foreign header")
+
+
+def _check_claims(claims: dict[str, Any]) -> None:
+    """The claims must be exactly those that we write, each of its type, the times in their order."""
+    if claims.keys() != set(REQUIRED):
+        raise ValueError("claims are missing, or foreign")
+    issued, begins, ends = (claims[name] for name in ("iat", "nbf", "exp"))
+    if not all(type(moment) is int for moment in (issued, begins, ends)):
+        raise ValueError("a time that is no whole number")
+    if not 0 < issued <= begins < ends <= issued + MAX_LIFETIME_S:
+        raise ValueError("times out of order, or a life that is too long")
+    if claims["aud"] != AUDIENCE:
+        raise ValueError("for others, too")
+    if not (isinstance(claims["jti"], str) and _JTI.fullmatch(claims["jti"])):
+        raise ValueError("foreign identity")
+    if not (isinstance(claims["sub"], str) and 0 < len(claims["sub"]) <= _MAX_SUBJECT):
+        raise ValueError("foreign subject")
 
 
 def new_key_pem() -> bytes:
