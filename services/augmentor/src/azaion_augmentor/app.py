@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
-from azaion_augmentor import tables
+from azaion_augmentor import remaking, tables
 from azaion_augmentor.adapters.pool import WorkerPool
 from azaion_augmentor.batches import Batches
 from azaion_augmentor.handlers import Augmentor
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.reconcile import Reconciler
+from azaion_augmentor.remaking import affected
 from azaion_augmentor.settings import AugmentorSettings
 from azaion_augmentor.view import ViewKeeper
 from azaion_common.events import images
@@ -29,6 +32,17 @@ _BATCH = 16
 async def run(platform: Platform) -> None:
     """Serve until the platform is stopped."""
     settings = AugmentorSettings.load(platform.home, SERVICE_NAME)
+    async with _batches(platform, settings) as batches:
+
+        async def serve_part(held: Platform, part: Part) -> None:
+            async with held.open_ledger(part.ledger, tables.METADATA) as ledger:
+                await serve(held, part.stream, ledger, batches, prepare_concurrency=2 * settings.workers)
+
+        await serve_parts(platform, SERVICE_NAME, images.STREAM, serve_part)
+
+
+@asynccontextmanager
+async def _batches(platform: Platform, settings: AugmentorSettings) -> AsyncIterator[Batches]:
     recipe = Recipe.load(settings.recipe_file and platform.home / settings.recipe_file)
     async with WorkerPool.open(
         recipe,
@@ -36,7 +50,7 @@ async def run(platform: Platform) -> None:
         memory_bytes=settings.worker_memory_bytes,
         timeout_s=settings.worker_timeout_s,
     ) as pool:
-        batches = Batches(
+        yield Batches(
             blobs=platform.blobs,
             multiplier=pool,
             catalogue=platform.catalogue,
@@ -44,11 +58,12 @@ async def run(platform: Platform) -> None:
             seed=settings.seed,
         )
 
-        async def serve_part(held: Platform, part: Part) -> None:
-            async with held.open_ledger(part.ledger, tables.METADATA) as ledger:
-                await serve(held, part.stream, ledger, batches, prepare_concurrency=2 * settings.workers)
 
-        await serve_parts(platform, SERVICE_NAME, images.STREAM, serve_part)
+async def remake(platform: Platform, blobs: Collection[str]) -> None:
+    """Make those of ``blobs`` again that are pictures or labels of variants."""
+    if entries := await affected(platform, SERVICE_NAME, blobs):
+        async with _batches(platform, AugmentorSettings.load(platform.home, SERVICE_NAME)) as batches:
+            await remaking.remake(batches, entries)
 
 
 async def serve(
@@ -86,4 +101,5 @@ SERVICE = Service(
     "multiplies pictures into augmented variants",
     run,
     Derived((tables.PICTURES, tables.VARIANTS)),
+    remake,
 )

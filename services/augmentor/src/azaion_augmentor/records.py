@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -11,6 +12,9 @@ from sqlalchemy import Connection
 from azaion_augmentor.tables import PICTURES, VARIANTS, VIEWS_DUE
 from azaion_common.errors import PermanentError
 from azaion_common.events import BatchAugmented, ImageSaved
+
+_AT_ONCE = 500
+"""Values in one question; databases have limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +105,20 @@ def page(connection: Connection, after: str, limit: int) -> list[Entry]:
     rows = connection.execute(
         sa.select(PICTURES).where(PICTURES.c.name > after).order_by(PICTURES.c.name).limit(limit)
     ).all()
-    return [
-        Entry(
-            ImageSaved.model_validate_json(row.saved),
-            row.recipe_sha256,
-            row.seed,
-            _blobs(connection, row.name),
-        )
-        for row in rows
-    ]
+    return [_entry(connection, row) for row in rows]
+
+
+def with_blobs(connection: Connection, blobs: Collection[str]) -> list[Entry]:
+    """The pictures of whose variants one has a blob among ``blobs``."""
+    wanted, names = sorted(blobs), set[str]()
+    for first in range(0, len(wanted), _AT_ONCE):
+        some = wanted[first : first + _AT_ONCE]
+        of_variant = VARIANTS.c.image_sha256.in_(some) | VARIANTS.c.labels_sha256.in_(some)
+        names |= set(connection.execute(sa.select(VARIANTS.c.picture).where(of_variant)).scalars())
+    rows = (
+        connection.execute(sa.select(PICTURES).where(PICTURES.c.name == name)).one() for name in sorted(names)
+    )
+    return [_entry(connection, row) for row in rows]
 
 
 def variant_names(connection: Connection) -> set[str]:
@@ -146,6 +155,11 @@ def done(connection: Connection, entries: Sequence[Due]) -> int:
     """Strike ``entries`` off; returns how many others are still due."""
     connection.execute(VIEWS_DUE.delete().where(VIEWS_DUE.c.id.in_([entry.number for entry in entries])))
     return connection.execute(sa.select(sa.func.count()).select_from(VIEWS_DUE)).scalar_one()
+
+
+def _entry(connection: Connection, row: sa.Row[Any]) -> Entry:
+    saved = ImageSaved.model_validate_json(row.saved)
+    return Entry(saved, row.recipe_sha256, row.seed, _blobs(connection, row.name))
 
 
 def _blobs(connection: Connection, name: str) -> frozenset[str]:

@@ -93,6 +93,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("azaion doctor", "azaion doctor --json && echo sound"),
     "settings": ("azaion settings", "azaion settings trainer", "azaion settings --json"),
     "dead-letters requeue": ("azaion dead-letters requeue --all --reason class_unknown",),
+    "blobs verify": (
+        "azaion blobs verify",
+        "azaion blobs verify --heal",
+        "azaion blobs verify --json | jq .rotten",
+    ),
     "replay": ("azaion replay ingestor",),
     "run": ("azaion run augmentor",),
 }

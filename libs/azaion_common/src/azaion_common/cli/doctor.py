@@ -17,6 +17,7 @@ from azaion_common.cli.output import stdout_console
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.accounting import StreamAccount
 from azaion_common.runtime.settings import home_from
+from azaion_common.runtime.verification import Verification, last_verification
 
 _COLUMNS = (
     "service",
@@ -42,22 +43,40 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,  # noqa: FBT002
 ) -> None:
     """Show lag, outbox, dead letters and the books of every service: in = applied + quarantined + lag."""
-    reports = asyncio.run(examine(home_from(home)))
+    folder = home_from(home)
+    reports = asyncio.run(examine(folder))
+    verified = last_verification(folder)
     streams = [stream for report in reports for stream in report.streams]
     balanced = all(stream.balanced for stream in streams)
     halted = [stream for stream in streams if stream.halted]
     if as_json:
         sys.stdout.write(
-            json.dumps({"balanced": balanced, "services": [asdict(report) for report in reports]}) + "\n"
+            json.dumps(
+                {
+                    "balanced": balanced,
+                    "services": [asdict(report) for report in reports],
+                    "blobs": asdict(verified) if verified else None,
+                },
+                default=str,
+            )
+            + "\n"
         )
     else:
         stdout_console().print(_table(reports))
+        typer.echo(_last_look(verified))
     if not balanced:
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
         )
     if halted:
         raise PermanentError("stream_halted", f"{halted[0].stream} is not read on: {halted[0].halted}")
+
+
+def _last_look(found: Verification | None) -> str:
+    if found is None:
+        return "blobs: never verified (azaion blobs verify)"
+    state = "sound" if found.sound else f"{len(found.unhealed)} ROTTEN (azaion blobs verify --heal)"
+    return f"blobs: verified {found.at:%Y-%m-%d %H:%M} UTC, {found.blobs} of them, {state}"
 
 
 def _table(reports: list[ServiceReport]) -> Table:

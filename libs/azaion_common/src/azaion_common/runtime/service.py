@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,3 +32,6 @@ class Service:
     summary: str
     run: Callable[[Platform], Coroutine[Any, Any, None]]
     derived: Derived | None = None
+    remake: Callable[[Platform, Collection[str]], Coroutine[Any, Any, None]] | None = None
+    """``remake(platform, {sha256, ...})`` puts those of the blobs again that the service can make of others. It may be
+    called beside the running service, and passes over what it cannot make."""

@@ -13,7 +13,8 @@ class BlobStore(Protocol):
     """Content-addressed and immutable. What is there is whole: a name never shows other bytes than it says."""
 
     async def put(self, data: bytes, media_type: str) -> BlobRef:
-        """Store ``data``; durable when this returns. Storing the same bytes again is cheap and harmless.
+        """Store ``data``; durable when this returns. Storing the same bytes again is cheap and harmless, and mends a
+        blob that has rotted.
 
         Raises:
             TransientError: ``disk_full``, ``store_unavailable``.
@@ -31,7 +32,8 @@ class BlobStore(Protocol):
         """
 
     async def fetch(self, sha256: str, destination: Path) -> None:
-        """Make the blob appear as the file ``destination`` (replacing it), without a copy where that is possible.
+        """Make the blob appear as the file ``destination`` (replacing it), hash checked, without a copy where that is
+        possible.
 
         The file must not be written to. Raises as ``get``.
         """

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+import structlog
+
 from azaion_common.errors import PermanentError
 from azaion_common.events.references import BlobRef
 from azaion_common.runtime.in_groups import InGroups
 from azaion_common.storage.durable import Sync, make_folder, new_folders, storage_errors, syncing
 
 CHUNK_BYTES = 1 << 20
+_log = structlog.get_logger(__name__)
 STALE_TEMPORARY_S = 3600.0
 """A temporary file that nobody has written to for so long is nobody's, whoever else has the store open."""
 
@@ -67,7 +70,7 @@ class FileBlobStore:
         new = {
             reference.sha256: data
             for reference, (data, _) in zip(references, group, strict=True)
-            if not self._present(reference)
+            if not self._keep(reference.sha256)
         }
         if new:
             self._store(new)
@@ -96,16 +99,39 @@ class FileBlobStore:
             try:
                 sha256, size_bytes = _copy_hashed(path, temporary)
                 reference = BlobRef(sha256=sha256, size_bytes=size_bytes, media_type=media_type)
-                if not self._present(reference):
+                if not self._keep(sha256):
                     sync([temporary])
                     self._admit({sha256: temporary}, sync)
             finally:
                 temporary.unlink(missing_ok=True)
         return reference
 
-    def _present(self, reference: BlobRef) -> bool:
-        path = self.path(reference.sha256)
-        return path.exists() and path.stat().st_size == reference.size_bytes
+    def _keep(self, sha256: str) -> bool:
+        """Whether the blob is there with its own bytes; then it is as young as if it had been put just now."""
+        path = self.path(sha256)
+        if not path.exists():
+            return False
+        with _locked(self._root, fcntl.LOCK_SH):
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return False
+        if is_sound(path):
+            return True
+        _log.warning("blob.rotten_replaced", sha256=sha256, store=str(self._root))
+        return False
+
+    def remove_older(self, sha256: str, written_before_s: float) -> bool:
+        """Remove the blob if it was put last before ``written_before_s`` (Unix time); whether it was.
+
+        Nobody who puts it meanwhile loses it: they find it young, or store it anew.
+        """
+        path = self.path(sha256)
+        with _locked(self._root, fcntl.LOCK_EX):
+            if not path.exists() or path.stat().st_mtime >= written_before_s:
+                return False
+            path.unlink()
+        return True
 
     def _admit(self, staged: dict[str, Path], sync: Sync) -> None:
         """Give durable temporary files their final names, durably; takes those that have theirs out of ``staged``."""
@@ -120,7 +146,7 @@ class FileBlobStore:
     async def get(self, sha256: str) -> bytes:
         data = await asyncio.to_thread(self._read_whole, sha256)
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise PermanentError("blob_corrupt", f"blob {sha256} does not have the bytes that its name says")
+            raise _corrupt(sha256)
         return data
 
     def _read_whole(self, sha256: str) -> bytes:
@@ -137,6 +163,8 @@ class FileBlobStore:
         with storage_errors(destination):
             try:
                 _link_or_copy(self.path(sha256), temporary)
+                if not is_sound(temporary, sha256):
+                    raise _corrupt(sha256)
                 temporary.replace(destination)
             except FileNotFoundError:
                 if self.path(sha256).exists():
@@ -231,6 +259,30 @@ def _link_or_copy(source: Path, destination: Path) -> None:
         if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
             raise
         shutil.copyfile(source, destination)
+
+
+def is_sound(path: Path, sha256: str | None = None) -> bool:
+    """Whether the file holds the bytes of ``sha256``, or of its own name."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == (sha256 or path.name)
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _corrupt(sha256: str) -> PermanentError:
+    return PermanentError(
+        "blob_corrupt",
+        f"blob {sha256} does not have the bytes that its name says",
+        hint="azaion blobs verify --heal",
+    )
 
 
 def _missing(sha256: str) -> PermanentError:

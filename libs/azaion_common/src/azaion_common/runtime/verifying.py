@@ -1,0 +1,234 @@
+"""Are all blobs what their names say, and where can those that are not be had again?
+
+A blob that has rotted is put again from where its bytes still are: a file that people browse and that is a copy of its
+own, the messages that brought the pictures in, or a service that can make it of other blobs. What cannot be had again is
+left as it is, and named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from azaion_common.annotations import wire
+from azaion_common.errors import PermanentError
+from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets, images
+from azaion_common.events.codec import UnknownEventType, decode
+from azaion_common.runtime.discovery import load_service, service_names
+from azaion_common.runtime.platform import Platform, open_platform
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import blobs_path, check_exists
+from azaion_common.runtime.verification import Verification, remember
+from azaion_common.storage import BlobStore
+from azaion_common.storage.files import FileBlobStore
+from azaion_common.streams import Record
+
+VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
+AT_ONCE = 4
+_PAGE = 50
+_MEDIA_TYPE = "application/octet-stream"
+Progress = Callable[[int], None]
+"""Told how many blobs were looked at so far."""
+
+
+@dataclass
+class _Found:
+    blobs: int = 0
+    size_bytes: int = 0
+    rotten: set[str] = field(default_factory=set)
+    inodes: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Healed:
+    blobs: Collection[str] = ()
+    missing: Collection[str] = ()
+    links: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    shown: Mapping[str, str]
+    missing: set[str]
+
+
+async def verify(home: Path, progress: Progress, *, heal: bool = False) -> Verification:
+    """Read and hash every blob; with ``heal``, mend what can be mended. Services may be at work meanwhile.
+
+    Raises:
+        PermanentError: ``home_missing``, and what the transports raise.
+        TransientError: from the transports.
+    """
+    settings = PlatformSettings.load(home, "platform")
+    check_exists(home, settings)
+    async with open_platform(home, settings) as platform:
+        found = await _look(platform.blobs, _files(home, settings), progress)
+        healed = await _heal(platform, found) if heal else _Healed()
+    result = Verification(
+        at=datetime.now(UTC),
+        blobs=found.blobs,
+        size_bytes=found.size_bytes,
+        rotten=tuple(sorted(found.rotten)),
+        healed=tuple(sorted(healed.blobs)),
+        missing=tuple(sorted(healed.missing)),
+        links_mended=healed.links,
+    )
+    await asyncio.to_thread(remember, home, result)
+    return result
+
+
+def _files(home: Path, settings: PlatformSettings) -> FileBlobStore | None:
+    return FileBlobStore(blobs_path(home)) if settings.blobs_url is None else None
+
+
+async def _look(blobs: BlobStore, files: FileBlobStore | None, progress: Progress) -> _Found:
+    found, slots, running = _Found(), asyncio.Semaphore(AT_ONCE), set[asyncio.Task[None]]()
+
+    async def look(sha256: str, size_bytes: int) -> None:
+        try:
+            if not await _is_sound(blobs, sha256):
+                found.rotten.add(sha256)
+        finally:
+            slots.release()
+        found.blobs += 1
+        found.size_bytes += size_bytes
+        progress(found.blobs)
+
+    async for blob in blobs.list():
+        await slots.acquire()
+        if files is not None:
+            with suppress(FileNotFoundError):  # taken away since it was listed
+                found.inodes[files.path(blob.sha256).stat().st_ino] = blob.sha256
+        task = asyncio.create_task(look(blob.sha256, blob.size_bytes))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        for done in [each for each in running if each.done()]:
+            done.result()
+    await asyncio.gather(*running)
+    return found
+
+
+async def _is_sound(blobs: BlobStore, sha256: str) -> bool:
+    digest = hashlib.sha256()
+    try:
+        async for chunk in blobs.read(sha256):
+            digest.update(chunk)
+    except PermanentError as error:
+        if error.code != "blob_missing":
+            raise
+        return True  # taken away since it was listed
+    return digest.hexdigest() == sha256
+
+
+async def _heal(platform: Platform, found: _Found) -> _Healed:
+    """Put what can be had again, and have everything that people browse show it."""
+    strays = await asyncio.to_thread(_strays, platform.home, found.inodes) if found.inodes else []
+    told = await _told(platform, {path.stem for path, _ in strays})
+    wanted = found.rotten | told.missing
+    healed: set[str] = set()
+    for path, sha256 in strays:
+        if sha256 in wanted - healed:
+            await platform.blobs.put_file(path, _MEDIA_TYPE)
+            healed.add(sha256)
+    healed |= await _from_messages(platform, wanted - healed)
+    healed |= await _from_services(platform, wanted - healed)
+    links = await _link_again(platform, found.inodes, healed)
+    for path, sha256 in strays:
+        right = told.shown.get(path.stem)
+        if path.parent.name == "images" and right not in (None, sha256, *(wanted - healed)):
+            await platform.blobs.fetch(str(right), path)
+            links += 1
+    return _Healed(healed, told.missing, links)
+
+
+def _strays(home: Path, inodes: Mapping[int, str]) -> list[tuple[Path, str]]:
+    """Files that people browse and that are no links to blobs, with their SHA-256."""
+    return [(path, _sha256(path)) for path in _browsed(home) if path.stat().st_ino not in inodes]
+
+
+async def _link_again(platform: Platform, inodes: Mapping[int, str], healed: Collection[str]) -> int:
+    """Files that still show the rotten bytes of blobs that are sound again get those; how many."""
+    if not inodes:
+        return 0
+    linked = [(path, inodes.get(path.stat().st_ino)) for path in _browsed(platform.home)]
+    rotten = [(path, sha256) for path, sha256 in linked if sha256 is not None and sha256 in healed]
+    for path, sha256 in rotten:
+        await platform.blobs.fetch(sha256, path)
+    return len(rotten)
+
+
+def _browsed(home: Path) -> Iterator[Path]:
+    for view in VIEWS:
+        yield from (path for path in (home / view).rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def _told(platform: Platform, names: Collection[str]) -> _Told:
+    """What the streams say of pictures: which are missing from the store, and what files of ``names`` should show."""
+    pictures: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    async for event in _events(platform, images.STREAM):
+        if isinstance(event, ImageSaved):
+            pictures[event.name] = event.image.sha256
+        elif isinstance(event, ImageDeleted):
+            pictures.pop(event.name, None)
+    async for event in _events(platform, datasets.STREAM):
+        if isinstance(event, BatchAugmented):
+            shown |= {each.name: each.image.sha256 for each in event.variants if each.name in names}
+    shown |= {name: sha256 for name, sha256 in pictures.items() if name in names}
+    missing = {sha256 for sha256 in set(pictures.values()) if await platform.blobs.size(sha256) is None}
+    return _Told(shown, missing)
+
+
+async def _events(platform: Platform, stream: str) -> AsyncIterator[Event]:
+    async for record in _records(platform, stream):
+        with suppress(UnknownEventType, PermanentError):  # whoever consumes it has told of it
+            yield decode(record.body).event
+
+
+async def _records(platform: Platform, stream: str) -> AsyncIterator[Record]:
+    for part in platform.partitioning.streams(stream):
+        offset = 0
+        while batch := await platform.log.read(part, offset, limit=_PAGE):
+            for record in batch:
+                yield record
+            offset = batch[-1].offset + 1
+
+
+async def _from_messages(platform: Platform, wanted: Collection[str]) -> set[str]:
+    """From the messages that brought pictures in, or that were refused and kept as they came."""
+    healed: set[str] = set()
+    if not wanted:
+        return healed
+    async for record in _records(platform, wire.STREAM):
+        for data in (record.body, await asyncio.to_thread(_picture_in, record)):
+            sha256 = hashlib.sha256(data).hexdigest()
+            if data and sha256 in wanted and sha256 not in healed:
+                await platform.blobs.put(data, _MEDIA_TYPE)
+                healed.add(sha256)
+    return healed
+
+
+def _picture_in(record: Record) -> bytes:
+    return wire.remains_of(record.body).image or b""
+
+
+async def _from_services(platform: Platform, wanted: Collection[str]) -> set[str]:
+    """Made again by whoever makes such blobs."""
+    for name in service_names() if wanted else ():
+        if remake := load_service(name).remake:
+            await remake(platform, wanted)
+    return {sha256 for sha256 in wanted if await _is_there(platform.blobs, sha256)}
+
+
+async def _is_there(blobs: BlobStore, sha256: str) -> bool:
+    return await blobs.size(sha256) is not None and await _is_sound(blobs, sha256)
