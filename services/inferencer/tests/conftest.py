@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -107,15 +108,34 @@ class Kit:
         return LoadedModel(model_id, NumberReader(**kwargs))  # type: ignore[arg-type]
 
     @staticmethod
-    def film(path: Path, count: int = 50, size: tuple[int, int] = (48, 64)) -> Path:
-        """Write a video of ``count`` numbered frames, 25 a second, a key frame every ten."""
+    def film(
+        path: Path,
+        count: int = 50,
+        size: tuple[int, int] = (48, 64),
+        *,
+        codec: str = "h264",
+        starts_at_s: int = 0,
+        images: Callable[[int], Image] | None = None,
+        matrix: tuple[int, ...] | None = None,
+    ) -> Path:
+        """Write a video of ``count`` numbered frames, 25 a second, a key frame every ten.
+
+        ``matrix`` is a display matrix: a, b, c, d of where a pixel goes.
+        """
         with av.open(str(path), "w") as container:
-            stream = container.add_stream("h264", rate=25, options={"g": "10", "bf": "2"})
+            stream = container.add_stream(
+                codec, rate=25, options={} if codec == "mjpeg" else {"g": "10", "bf": "2"}
+            )
             stream.height, stream.width = size
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            if matrix is not None:
+                a, b, c, d = (entry * 65536 for entry in matrix)
+                stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
             for number in range(count):
-                image = np.full((*size, 3), number * 5 % 256, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+                image = images(number) if images else np.full((*size, 3), number * 5 % 256, np.uint8)
+                frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+                frame.pts, frame.time_base = number + starts_at_s * 25, Fraction(1, 25)
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path
 

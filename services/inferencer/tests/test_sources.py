@@ -8,6 +8,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from azaion_common.errors import PermanentError
@@ -16,6 +18,7 @@ from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import run
+from azaion_inferencer.ports import Frame
 
 Kit = Any
 
@@ -150,6 +153,98 @@ def test_broken_pictures_are_dropped_with_a_reason(kit: Kit, tmp_path: Path) -> 
         "skipped": 0,
         "dropped": {"picture_unreadable": 3},
     }
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".mpo", ".avif", ".jp2", ".webp", ".tif", ".ppm"])
+def test_pictures_have_many_suffixes(suffix: str, tmp_path: Path) -> None:
+    """Whatever can be decoded is read, alone and in a folder: JFIF is JPEG by another name."""
+    coded_as = {".jfif": ".jpg", ".jpe": ".jpg", ".mpo": ".jpg"}.get(suffix, suffix)
+    _, content = cv2.imencode(coded_as, np.full((64, 96, 3), 90, np.uint8))
+    (tmp_path / f"a{suffix.upper()}").write_bytes(content.tobytes())
+
+    (alone,), (inside,) = (
+        open_source(str(path))[0].frames() for path in (tmp_path / f"a{suffix.upper()}", tmp_path)
+    )
+
+    assert isinstance(alone, Frame)
+    assert isinstance(inside, Frame)
+    assert alone.decode().shape == inside.decode().shape == (64, 96, 3)
+
+
+def test_pictures_of_a_kind_that_is_not_read_are_listed(tmp_path: Path) -> None:
+    """A HEIC among JPEGs is left out by name, not in silence; alone it is named in the error."""
+    (tmp_path / "a.HEIC").write_bytes(b"heic")
+    with pytest.raises(PermanentError, match=r"1 of a kind that is not read: \.heic"):
+        Pictures(tmp_path)
+    cv2.imwrite(str(tmp_path / "b.jpg"), np.zeros((8, 8, 3), np.uint8))
+
+    assert [path.name for path in Pictures(tmp_path).left_out] == ["a.HEIC"]
+
+
+def test_an_avif_is_held_as_its_container_says(tmp_path: Path) -> None:
+    """Each EXIF orientation of an AVIF, which writers turn into the container's own words, comes out upright."""
+    drawn = np.zeros((40, 60, 3), np.uint8)
+    drawn[:10, :20] = 255
+    for value in range(1, 9):
+        exif = PIL.Image.Exif()
+        exif[0x0112] = value
+        path = tmp_path / f"{value}.avif"
+        PIL.Image.fromarray(drawn).save(path, exif=exif)
+        upright = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(path)))
+
+        (frame,) = Pictures(path).frames()
+
+        assert isinstance(frame, Frame)
+        assert np.abs(frame.decode().astype(int) - upright).mean() < 4
+
+
+def test_a_numbered_sequence_is_a_source(tmp_path: Path) -> None:
+    """``f%03d.jpg`` means the numbered files in the order of their numbers, and nothing else of the folder."""
+    for name in ("f001.jpg", "f010.jpg", "f1000.jpg", "f2.jpg", "g003.jpg", "f005.jpg.txt"):
+        cv2.imwrite(str(tmp_path / name.removesuffix(".txt")), np.zeros((8, 8, 3), np.uint8))
+
+    source, every = open_source(str(tmp_path / "f%03d.jpg"))
+
+    assert every == 1
+    assert [frame.name for frame in source.frames() if isinstance(frame, Frame)] == [
+        "f001.jpg", "f005.jpg", "f010.jpg", "f1000.jpg",
+    ]  # fmt: skip
+    assert open_source(str(tmp_path / "f%d.jpg"))[0].total == 5
+    with pytest.raises(PermanentError, match="no picture"):
+        open_source(str(tmp_path / "h%d.jpg"))
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".m4v", ".m2v", ".mjpeg", ".avi", ".ts", ".mpg", ".mkv", ".flv"])
+def test_times_count_from_the_first_frame_in_every_container(suffix: str, kit: Kit, tmp_path: Path) -> None:
+    """Raw streams without any clock, and containers whose clock starts late, give 0, 1/25, 2/25 … all the same."""
+    codec = {".m4v": "mpeg4", ".m2v": "mpeg2video", ".mjpeg": "mjpeg", ".avi": "mpeg4", ".mpg": "mpeg2video"}
+    path = kit.film(tmp_path / f"a{suffix}", count=30, codec=codec.get(suffix, "h264"))
+
+    times = [frame.time_s for frame in read_all(path)]
+
+    assert times == pytest.approx([n / 25 for n in range(30)], abs=0.001)
+
+
+def test_a_recording_whose_clock_runs_already_starts_at_nought(kit: Kit, tmp_path: Path) -> None:
+    """A recorder's clock that stood at ten hours is told apart from the time since the first frame."""
+    source = VideoFile(kit.film(tmp_path / "a.mkv", starts_at_s=36_000))
+
+    times = [frame.time_s for frame in source.frames()]
+
+    assert times == pytest.approx([n / 25 for n in range(50)], abs=0.001)
+    assert source.starts_at_s == pytest.approx(36_000)
+
+
+def test_a_truncated_recording_is_refused_wherever_its_clock_starts(kit: Kit, tmp_path: Path) -> None:
+    """A clock that starts late does not stand for frames that are missing."""
+    path = kit.film(tmp_path / "a.ts", count=200, starts_at_s=36_000)
+    whole = [frame.time_s for frame in read_all(path)]
+    mkv = kit.film(tmp_path / "a.mkv", count=200, starts_at_s=36_000)
+    mkv.write_bytes(mkv.read_bytes()[: mkv.stat().st_size // 3])
+
+    assert len(whole) == 200
+    with pytest.raises(PermanentError, match="seconds are missing"):
+        read_all(mkv)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import av.error
 import av.video
 
 from azaion_common.errors import PermanentError
+from azaion_inferencer.adapters.orientation import orientation
 from azaion_inferencer.ports import Image
 
 VideoPacket: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
@@ -35,11 +36,11 @@ def decoded(packet: VideoPacket) -> Iterator[av.VideoFrame | None]:
 
 
 def pixels(picture: av.VideoFrame | None) -> partial[Image]:
-    """The conversion of a picture to blue-green-red, to be done later; of a damaged one, the error."""
+    """The conversion of a picture to blue-green-red, upright, to be done later; of a damaged one, the error."""
     return partial(_converted, picture)
 
 
 def _converted(picture: av.VideoFrame | None) -> Image:
     if picture is None:
         raise PermanentError("frame_undecodable", "the frame is damaged")
-    return cast("Image", picture.to_ndarray(format="bgr24"))
+    return orientation(picture).applied(cast("Image", picture.to_ndarray(format="bgr24")))

@@ -7,7 +7,7 @@ from pathlib import Path
 from azaion_inferencer.adapters.camera import Camera
 from azaion_inferencer.adapters.network_stream import NetworkStream
 from azaion_inferencer.adapters.newest import Newest
-from azaion_inferencer.adapters.pictures import SUFFIXES, Pictures
+from azaion_inferencer.adapters.pictures import SUFFIXES, Pictures, is_sequence
 from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.ports import FrameSource
 
@@ -15,7 +15,8 @@ DEFAULT_EVERY = 4
 
 
 def open_source(text: str, every: int | None = None) -> tuple[FrameSource, int]:
-    """Open a camera (a number), a stream (a URL), a folder of pictures, a picture or a video file.
+    """Open a camera (a number), a stream (a URL), a folder of pictures, a numbered sequence of them
+    (``folder/f%03d.jpg``), a picture or a video file.
 
     Returns:
         The source, and which frames of it are inferred: every ``every``-th, by default each picture of a folder and
@@ -29,7 +30,7 @@ def open_source(text: str, every: int | None = None) -> tuple[FrameSource, int]:
         return _live(Camera(int(text)), every or DEFAULT_EVERY)
     if "://" in text:
         return _live(NetworkStream(text), every or DEFAULT_EVERY)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in SUFFIXES):
+    if path.is_dir() or is_sequence(path) or (path.is_file() and path.suffix.lower() in SUFFIXES):
         return Pictures(path), every or 1
     return VideoFile(path), every or DEFAULT_EVERY
 

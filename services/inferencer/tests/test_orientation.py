@@ -1,0 +1,80 @@
+"""Upright: a video with a display matrix is inferred, filmed and shown as a person holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
+from azaion_inferencer.adapters.network_stream import NetworkStream
+from azaion_inferencer.adapters.orientation import UPRIGHT, Orientation
+from azaion_inferencer.adapters.video_file import VideoFile
+from azaion_inferencer.model_slot import ModelSlot
+from azaion_inferencer.pipeline import run
+from azaion_inferencer.ports import Image
+
+Kit = Any
+TURNS = {
+    "upright": ((1, 0, 0, 1), lambda stored: stored),
+    "turned right": ((0, 1, -1, 0), lambda stored: np.rot90(stored, -1)),
+    "upside down": ((-1, 0, 0, -1), lambda stored: np.rot90(stored, 2)),
+    "turned left": ((0, -1, 1, 0), lambda stored: np.rot90(stored, 1)),
+    "mirrored": ((-1, 0, 0, 1), lambda stored: stored[:, ::-1]),
+    "flipped": ((1, 0, 0, -1), lambda stored: stored[::-1]),
+    "transposed": ((0, 1, 1, 0), lambda stored: stored.transpose(1, 0, 2)),
+    "transverse": ((0, -1, -1, 0), lambda stored: np.rot90(stored, 2).transpose(1, 0, 2)),
+}
+turns = pytest.mark.parametrize(("matrix", "held"), TURNS.values(), ids=TURNS.keys())
+
+
+def corners() -> Image:
+    """A picture of 64 x 48 pixels whose four quarters differ, so that all eight ways to hold it do."""
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:24, :32], stored[:24, 32:], stored[24:, :32], stored[24:, 32:] = 40, 110, 180, 250
+    return stored
+
+
+def alike(one: Image, other: Image) -> bool:
+    return one.shape == other.shape and float(np.abs(one.astype(int) - other.astype(int)).mean()) < 6
+
+
+@turns
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_every_frame_is_upright_for_the_model_and_in_the_film(
+    suffix: str, matrix: tuple[int, ...], held: Any, kit: Kit, tmp_path: Path
+) -> None:
+    """All eight turns and mirrors: the frames that are inferred, and those of the film, are as a player shows them."""
+    path = kit.film(tmp_path / f"a{suffix}", count=12, images=lambda _: corners(), matrix=matrix)
+    upright = held(corners())
+
+    frames = [frame.decode() for frame in VideoFile(path).frames()]
+    names = {n: str(n) for n in range(100_000)}
+    with ModelSlot(kit.loaded(names=names)) as slot, AnnotatedVideo(tmp_path / "out.mp4", 25) as film:
+        run(VideoFile(path), slot, [film], every=4)
+
+    assert all(alike(frame, upright) for frame in frames)
+    recorded = [frame.decode() for frame in VideoFile(tmp_path / "out.mp4").frames()]
+    assert {frame.shape for frame in recorded} == {upright.shape}
+
+
+@turns
+def test_frames_of_a_live_source_are_upright_too(
+    matrix: tuple[int, ...], held: Any, kit: Kit, tmp_path: Path
+) -> None:
+    """What comes over the network has the same words about how to hold it."""
+    path = kit.film(tmp_path / "a.mp4", count=3, images=lambda _: corners(), matrix=matrix)
+    stream = NetworkStream(str(path))
+
+    frame = next(iter(stream.frames()))
+    stream.stop()
+
+    assert alike(frame.decode(), held(corners()))
+
+
+@pytest.mark.parametrize("matrix", [b"", b"\0" * 36, np.eye(3, dtype=np.int32).tobytes()])
+def test_a_matrix_that_says_nothing_leaves_the_picture_alone(matrix: bytes) -> None:
+    """No matrix, an empty one and one without meaning are no turn."""
+    assert Orientation.of_matrix(matrix) == UPRIGHT
