@@ -239,7 +239,7 @@ def test_a_cut_video_is_refused(kept: float, tmp_path: Path) -> None:
     cut.write_bytes(whole[: math.floor(len(whole) * kept)])
 
     line, code = refusal(
-        azaion("infer", cut, "--save", tmp_path / "out.mp4", "--json", tmp_path / "out.jsonl", home=tmp_path / "home")
+        azaion("infer", cut, "--save", tmp_path / "out.mp4", "--lines", tmp_path / "out.jsonl", home=tmp_path / "home")
     )  # fmt: skip
 
     assert code == "video_unreadable"

@@ -49,10 +49,10 @@ def test_the_release_runs_on_pictures_and_video(released: Released, tmp_path: Pa
     home = released.clone(tmp_path / "home")
     lines, film = tmp_path / "found.jsonl", tmp_path / "found.mp4"
     with running(home, "--only", "api"):
-        on_pictures = summary(succeed("infer", released.pictures / "images", "--summary-json", home=home))
+        on_pictures = summary(succeed("infer", released.pictures / "images", "--json", home=home))
         on_video = summary(
             succeed(
-                "infer", released.video, "--every", "4", "--json-lines", lines, "--save", film, "--summary-json",
+                "infer", released.video, "--every", "4", "--lines", lines, "--save", film, "--json",
                 home=home,
             )
         )  # fmt: skip

@@ -23,7 +23,7 @@ def test_the_loop_on_servers_comes_to_what_it_comes_to_in_a_folder(
     with running(home):
         trained = json.loads(succeed("train", "--wait", "--json", home=home))
         wait_until(lambda: evidence.of_type("model.published"), "release")
-        found = succeed("infer", released.video, "--every", "4", "--summary-json", home=home)
+        found = succeed("infer", released.video, "--every", "4", "--json", home=home)
         wait_until(evidence.settled, "rest")
 
     assert trained["outcome"] == "trained"

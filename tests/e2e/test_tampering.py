@@ -95,7 +95,7 @@ def test_a_lying_api_is_refused(released: Released, tmp_path: Path) -> None:
 def infer_refused(released: Released, home: Path) -> str:
     """The code with which ``azaion infer`` refuses; it must not have written anything."""
     lines = home.with_name("out.jsonl")
-    code = refusal(azaion("infer", released.video, "--json", lines, home=home))[1]
+    code = refusal(azaion("infer", released.video, "--lines", lines, home=home))[1]
     assert not lines.exists()
     return code
 

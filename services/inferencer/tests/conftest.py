@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import av
 import numpy as np
@@ -31,7 +31,9 @@ class NumberReader:
 
     input_size: tuple[int, int] = (24, 40)
     batch_size: int = 4
-    names: dict[int, str] = field(default_factory=lambda: {0: "zero", 1: "one"})
+    names: dict[int, str] = field(
+        default_factory=lambda: {n: str(n) for n in range(1 << 16)} | {0: "zero", 1: "one"}
+    )
 
     def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         middle = batch[:, :, self.input_size[0] // 2, self.input_size[1] // 2] * 255
@@ -123,9 +125,8 @@ class Kit:
         ``matrix`` is a display matrix: a, b, c, d of where a pixel goes.
         """
         with av.open(str(path), "w") as container:
-            stream = container.add_stream(
-                codec, rate=25, options={} if codec == "mjpeg" else {"g": "10", "bf": "2"}
-            )
+            options = {} if codec == "mjpeg" else {"g": "10", "bf": "2"}
+            stream = cast("av.VideoStream", container.add_stream(codec, rate=25, options=options))
             stream.height, stream.width = size
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             if matrix is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,10 +15,10 @@ import numpy as np
 import pytest
 import typer
 from onnx import TensorProto, helper
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, TransientError
 from azaion_common.packages import (
     FleetKeyWrapper,
     PackageMeta,
@@ -25,8 +28,13 @@ from azaion_common.packages import (
     wrap_context,
     write_wrapped_key,
 )
+from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.command import register
-from azaion_inferencer.inference import _interruptible, slot_colours
+from azaion_inferencer.inference import Request, _hinting_at_up, _interruptible, infer_source, slot_colours
+from azaion_inferencer.model_file import read_model_file
+from azaion_inferencer.old_spellings import modern
+from azaion_inferencer.ports import Frame, untold
+from azaion_inferencer.summary import as_line
 
 Kit = Any
 ROWS = np.array([[[16, 12, 48, 36, 0.9, 1], [0, 0, 8, 8, 0.3, 0]]], np.float32)
@@ -57,12 +65,16 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def azaion(*arguments: object) -> str:
-    """Run the command and give what it wrote on stdout."""
+def run_command(*arguments: object) -> Result:
     app = typer.Typer()
     app.callback()(lambda: None)
     register(app)
-    result = CliRunner().invoke(app, ["infer", *map(str, arguments)], catch_exceptions=False)
+    return CliRunner().invoke(app, ["infer", *map(str, arguments)], catch_exceptions=False)
+
+
+def azaion(*arguments: object) -> str:
+    """Run the command and give what it wrote on stdout."""
+    result = run_command(*arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -72,9 +84,7 @@ def test_a_video_becomes_a_film_and_lines(runtime: str, kit: Kit, model: Path, t
     """Every fourth frame has a line with the boxes in pixels of the video; the summary adds up."""
     film, lines, out = kit.film(tmp_path / "in.mp4"), tmp_path / "out.jsonl", tmp_path / "out.mp4"
 
-    written = azaion(
-        film, "--model", model, "--save", out, "--json", lines, "--summary-json", "--runtime", runtime
-    )
+    written = azaion(film, "--model", model, "--save", out, "--lines", lines, "--json", "--runtime", runtime)
 
     summary = json.loads(written.splitlines()[-1])
     records = [json.loads(line) for line in lines.read_text().splitlines()]
@@ -110,24 +120,30 @@ def test_a_sealed_package_runs_without_touching_the_disk(kit: Kit, model: Path, 
     film = kit.film(tmp_path / "in.mp4", count=8)
     before = sorted(tmp_path.iterdir())
 
-    sealed = json.loads(azaion(film, "--model", package, "--key", key, "--summary-json"))
+    sealed = json.loads(azaion(film, "--model", package, "--key", key, "--json"))
 
-    plain = json.loads(azaion(film, "--model", model, "--summary-json"))
+    plain = json.loads(azaion(film, "--model", model, "--json"))
     assert sealed["model_id"] == plain["model_id"]
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_truncated_video_leaves_no_output(kit: Kit, model: Path, tmp_path: Path) -> None:
-    """A video whose end turns out to be missing after inference began leaves neither film nor lines."""
+def test_a_truncated_video_leaves_what_was_found(kit: Kit, model: Path, tmp_path: Path) -> None:
+    """A video whose end turns out to be missing is an error; film and lines of what there was stay, and it is said."""
     film = kit.film(tmp_path / "in.mkv", count=200)
     film.write_bytes(film.read_bytes()[:2500])
-    out = tmp_path / "out"
+    out, told = tmp_path / "out", list[str]()
 
     with pytest.raises(PermanentError) as refused:
-        azaion(film, "--model", model, "--save", out / "a.mp4", "--json", out / "a.jsonl")
+        infer_source(
+            Request(source=str(film), model=model, home=tmp_path, save=out / "a.mp4", lines=out / "a.jsonl"),
+            lambda _code, sentence: told.append(sentence),
+        )
 
     assert refused.value.code == "video_unreadable"
-    assert not list(out.iterdir())
+    lines = (out / "a.jsonl").read_text().splitlines()
+    frames = sum(1 for _ in VideoFile(out / "a.mp4").frames())
+    assert (len(lines), frames) > (0, 0)
+    assert told == [f"kept what there is: {out}/a.mp4 ({frames} frames), {out}/a.jsonl ({len(lines)} lines)"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +156,7 @@ def test_a_model_that_cannot_be_had_is_named(model_name: str, code: str, kit: Ki
     name = model_name if model_name == "latest" else tmp_path / model_name
 
     with pytest.raises(PermanentError) as refused:
-        azaion(film, "--model", name, "--json", tmp_path / "out.jsonl", "--home", tmp_path / "home")
+        azaion(film, "--model", name, "--lines", tmp_path / "out.jsonl", "--home", tmp_path / "home")
 
     assert refused.value.code == code
     assert not (tmp_path / "out.jsonl").exists()
@@ -174,17 +190,183 @@ def deliver(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_the_end_of_a_live_source_is_orderly_and_that_of_a_file_an_abort(
-    asked: signal.Signals, kit: Kit
+@pytest.mark.parametrize("live", [False, True])
+def test_a_signal_ends_a_run_in_order_and_a_second_one_at_once(
+    asked: signal.Signals,
+    live: bool,  # noqa: FBT001
+    kit: Kit,
 ) -> None:
-    """Ctrl-C and a request to terminate stop a camera and keep what was recorded; a file's run they break off."""
-    camera, stop, before = kit.source(1, live=True), Event(), signal.getsignal(asked)
+    """Ctrl-C and a request to terminate stop the source; who is in a hurry asks twice."""
+    source, stop, before = kit.source(1, live=live), Event(), signal.getsignal(asked)
+    caught: list[signal.Signals] = []
 
-    with _interruptible(camera, stop):
-        deliver(asked)
-    with pytest.raises(KeyboardInterrupt), _interruptible(kit.source(1), Event()):
-        deliver(asked)
+    def ask_twice() -> None:
+        with _interruptible(source, stop, caught):
+            deliver(asked)
+            assert stop.is_set()
+            assert source.stopped
+            deliver(asked)
 
-    assert stop.is_set()
-    assert camera.stopped
+    with pytest.raises(KeyboardInterrupt):
+        ask_twice()
+
+    assert caught == [asked]
     assert signal.getsignal(asked) is before
+
+
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_file_keeps_what_there_is(
+    asked: signal.Signals, code: int, kit: Kit, model: Path
+) -> None:
+    """Ctrl-C in the middle of a film: lines and film up to there stay, it is said where, and the exit code tells."""
+    folder = model.parent
+    lines, out = folder / "out.jsonl", folder / "out.mp4"
+
+    with signal_at_frame(20, asked):
+        result = run_command(
+            kit.film(folder / "in.mp4", 4000), "--model", model, "--lines", lines, "--save", out, "--json"
+        )
+
+    assert result.exit_code == code
+    assert json.loads(result.stdout)["interrupted_by"] == asked.name
+    written = [json.loads(line)["frame"] for line in lines.read_text().splitlines()]
+    assert written == list(range(0, written[-1] + 1, 4))
+    assert 16 <= written[-1] < 3996
+    filmed = sum(1 for _ in VideoFile(out).frames())
+    assert f"{out} ({filmed} frames), {lines} ({len(written)} lines)" in result.stderr
+
+
+@contextmanager
+def signal_at_frame(number: int, asked: signal.Signals) -> Iterator[None]:
+    """The main thread has a signal when a video file comes to a frame (no real one: see ``deliver``)."""
+    frames = VideoFile.frames
+
+    def interrupted(self: VideoFile) -> Iterator[Frame]:
+        for frame in frames(self):
+            if frame.number == number:
+                _thread.interrupt_main(asked)
+            yield frame
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VideoFile, "frames", interrupted)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("arguments", "understood", "notes"),
+    [
+        ("v.mp4 --json", "v.mp4 --json", 0),
+        ("--json v.mp4", "--json v.mp4", 0),
+        ("--json v.mp4 --lines o.jsonl", "--json v.mp4 --lines o.jsonl", 0),
+        ("v.mp4 --json --save o.mp4", "v.mp4 --json --save o.mp4", 0),
+        ("v.mp4 --json o.jsonl", "v.mp4 --lines o.jsonl", 1),
+        ("v.mp4 --json o.jsonl --save o.mp4", "v.mp4 --lines o.jsonl --save o.mp4", 1),
+        ("v.mp4 --save o.mp4 --json o.jsonl", "v.mp4 --save o.mp4 --lines o.jsonl", 1),
+        ("--save o.mp4 --json v.mp4", "--save o.mp4 --json v.mp4", 0),
+        ("--json o.jsonl v.mp4", "--lines o.jsonl v.mp4", 1),
+        ("--json o.jsonl --every 2 v.mp4", "--lines o.jsonl --every 2 v.mp4", 1),
+        ("--json v.mp4 --every 2", "--json v.mp4 --every 2", 0),
+        ("--json=o.jsonl v.mp4", "--lines o.jsonl v.mp4", 1),
+        ("v.mp4 --json-lines o.jsonl", "v.mp4 --lines o.jsonl", 1),
+        ("v.mp4 --json-lines=o.jsonl", "v.mp4 --lines o.jsonl", 1),
+        ("v.mp4 --summary-json", "v.mp4 --json", 1),
+        ("v.mp4 --json o.jsonl --summary-json", "v.mp4 --lines o.jsonl --json", 2),
+        ("--summary-json --json v.mp4", "--json --json v.mp4", 1),
+        ("--model --json v.mp4 --json", "--model --json v.mp4 --json", 0),
+        ("--json -- v.mp4", "--json -- v.mp4", 0),
+        ("v.mp4 --json o.jsonl -- ", "v.mp4 --lines o.jsonl --", 1),
+    ],
+)
+def test_old_spellings_are_understood_and_the_source_is_never_taken_for_a_file(
+    arguments: str, understood: str, notes: int
+) -> None:
+    """``--json`` is a flag; a file behind it is the lines' file only where something else is the source."""
+    result = modern(arguments.split(), {"--save", "--every", "--model", "--lines"})
+
+    assert " ".join(result.arguments) == understood
+    assert len(result.notes) == notes
+
+
+def test_an_old_command_line_works_with_a_note(kit: Kit, model: Path, tmp_path: Path) -> None:
+    """What a script of 0.1 says is done, and it is told how that is said now."""
+    result = run_command(
+        kit.film(tmp_path / "in.mp4", 8), "--json", tmp_path / "o.jsonl", "--model", model, "--summary-json"
+    )
+
+    assert result.exit_code == 0, result.output
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 2
+    assert json.loads(result.stdout)["frames"]["read"] == 8
+    assert "note: --json FILE is called --lines FILE now" in result.stderr
+    assert "note: --summary-json is called --json now" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"save": "in.mp4"}, "output_is_input"),
+        ({"lines": "in.mp4"}, "output_is_input"),
+        ({"lines": "model.onnx"}, "output_is_input"),
+        ({"save": "out.mp4", "lines": "out.mp4"}, "output_is_input"),
+        ({"save": "out.avi"}, "film_unsupported"),
+        ({"save": "out.JPG"}, "film_unsupported"),
+    ],
+)
+def test_outputs_that_cannot_be_meant_are_refused(
+    options: dict[str, str], code: str, kit: Kit, model: Path, tmp_path: Path
+) -> None:
+    """An input is never written over, and nothing gets a name that says something else than what it is."""
+    film = kit.film(tmp_path / "in.mp4", 4)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    paths: dict[str, Any] = {name: tmp_path / value for name, value in options.items()}
+
+    with pytest.raises(PermanentError) as refused:
+        infer_source(Request(source=str(film), model=model, home=tmp_path, **paths), untold)
+
+    assert refused.value.code == code
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("y.pt", b"PK\x03\x04rest", "is a PyTorch checkpoint"),
+        ("y.bin", b"\x80\x02rest", "is a PyTorch checkpoint"),
+        ("m.engine", b"\0\0", "is a model of another runtime"),
+        ("notes.txt", b"not a model\n", "is text"),
+        ("photo.onnx", b"\xff\xd8\xff\xe0", "is a picture"),
+        ("empty.onnx", b"", "is empty"),
+        ("sealed.onnx", b"\x89MPKG\r\n\x1a", "is a sealed package"),
+    ],
+)
+def test_what_is_no_model_is_called_what_it_is(name: str, content: bytes, said: str, tmp_path: Path) -> None:
+    """A checkpoint, a text, a picture: one line that names it, and what to do instead."""
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(PermanentError, match=said) as refused:
+        read_model_file(tmp_path / name)
+
+    assert refused.value.code == "model_unreadable"
+    assert refused.value.hint
+    if "PyTorch" in said:
+        assert "export it first: azaion export" in refused.value.hint
+
+
+def test_an_api_that_does_not_answer_is_asked_after() -> None:
+    """Who has not started the services is told how."""
+    with pytest.raises(TransientError) as refused, _hinting_at_up():
+        raise TransientError("api_unavailable", "the API does not answer")
+
+    assert "azaion up" in (refused.value.hint or "")
+
+
+def test_names_of_classes_cannot_steer_the_terminal() -> None:
+    """What a model's file calls its classes is shown as text."""
+    facts = {
+        "frames": {"read": 1, "inferred": 1, "skipped": 0, "dropped": {}, "with_detections": 1},
+        "detections": {"\x1b[31mcar": 1},
+        "seconds": {"wall": 0.1},
+        "written": [],
+    }
+
+    assert r"\x1b[31mcar" in as_line(facts)
+    assert "\x1b" not in as_line(facts)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
-from azaion_inferencer.adapters.network_stream import NetworkStream
+from azaion_inferencer.adapters.network_stream import open_stream
 from azaion_inferencer.adapters.orientation import UPRIGHT, Orientation
 from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.model_slot import ModelSlot
@@ -51,8 +51,8 @@ def test_every_frame_is_upright_for_the_model_and_in_the_film(
     upright = held(corners())
 
     frames = [frame.decode() for frame in VideoFile(path).frames()]
-    names = {n: str(n) for n in range(100_000)}
-    with ModelSlot(kit.loaded(names=names)) as slot, AnnotatedVideo(tmp_path / "out.mp4", 25) as film:
+    film = AnnotatedVideo(tmp_path / "out.mp4", lambda: 25)
+    with ModelSlot(kit.loaded()) as slot, film:
         run(VideoFile(path), slot, [film], every=4)
 
     assert all(alike(frame, upright) for frame in frames)
@@ -66,12 +66,10 @@ def test_frames_of_a_live_source_are_upright_too(
 ) -> None:
     """What comes over the network has the same words about how to hold it."""
     path = kit.film(tmp_path / "a.mp4", count=3, images=lambda _: corners(), matrix=matrix)
-    stream = NetworkStream(str(path))
+    with open_stream(str(path), 5) as stream:
+        picture = next(stream.pictures())()
 
-    frame = next(iter(stream.frames()))
-    stream.stop()
-
-    assert alike(frame.decode(), held(corners()))
+    assert alike(picture, held(corners()))
 
 
 @pytest.mark.parametrize("matrix", [b"", b"\0" * 36, np.eye(3, dtype=np.int32).tobytes()])

@@ -6,7 +6,9 @@ import time
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from azaion_common.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.newest import Newest
@@ -91,6 +93,60 @@ def test_a_source_that_breaks_ends_the_run_with_its_error(kit: Kit) -> None:
 
     with ModelSlot(kit.loaded()) as slot, pytest.raises(PermanentError, match="broken on purpose"):
         run(kit.source(1000, before=fail), slot, [kit.recorder()])
+
+
+def test_what_came_before_an_error_is_written(kit: Kit) -> None:
+    """Frames that were read before the source broke are inferred and handed out, also those of a batch half full."""
+
+    def fail(number: int) -> None:
+        if number == 10:
+            raise PermanentError("video_unreadable", "broken on purpose")
+
+    sink = kit.recorder(before=lambda _: time.sleep(0.002))
+    with ModelSlot(kit.loaded()) as slot, pytest.raises(PermanentError):
+        run(kit.source(1000, before=fail), slot, [sink])
+
+    assert sink.numbers == list(range(10))
+
+
+@pytest.mark.parametrize("answer", [99999.0, -5.0, 1.5, float("nan")])
+def test_a_class_that_the_model_does_not_have_is_an_error_of_the_model(answer: float, kit: Kit) -> None:
+    """Class ids beyond the model's list, and none at all, are never shown as classes: the run says so and ends."""
+    loaded = kit.loaded()
+    sink = kit.recorder()
+
+    def infer(batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [np.array([[1, 2, 3, 4, 0.9, answer]], np.float32) for _ in batch]
+
+    loaded.model.infer = infer
+    with ModelSlot(loaded) as slot, pytest.raises(PermanentError, match="answers wrongly") as refused:
+        run(kit.source(3), slot, [sink])
+
+    assert refused.value.code == "model_unusable"
+    assert not sink.shown
+
+
+def test_a_sink_that_fails_while_the_camera_is_silent_ends_the_run(kit: Kit) -> None:
+    """A camera without news does not keep a run alive that has nowhere to write."""
+    asked = Event()
+
+    def silent(number: int) -> None:
+        if number == 3:
+            asked.wait(30)
+
+    class Camera(kit.source):  # type: ignore[misc]
+        def stop(self) -> None:
+            super().stop()
+            asked.set()
+
+    def fail(shown: object) -> None:
+        raise TransientError("store_unavailable", "gone on purpose")
+
+    source = Newest(Camera(100, before=silent, live=True), backlog=9)
+    with ModelSlot(kit.loaded()) as slot, pytest.raises(TransientError):
+        run(source, slot, [kit.recorder(before=fail)])
+
+    assert asked.is_set()
 
 
 def test_a_sink_that_fails_ends_the_run_with_its_error(kit: Kit) -> None:

@@ -12,7 +12,7 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.pictures import Pictures
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.video_file import VideoFile
@@ -255,12 +255,15 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "no_pictures"
 
 
-def test_a_camera_that_is_not_there_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    """A number means a camera; without one there is one clear error."""
-    with pytest.raises(PermanentError) as refused:
-        open_source("97")
+def test_a_camera_that_is_not_there_is_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
+    """A number means a camera; without one that is told, and after the time allowed there is one clear error."""
+    told: list[str] = []
+    source, _ = open_source("97", give_up_after_s=0.01, tell=lambda _code, sentence: told.append(sentence))
 
-    assert refused.value.code == "camera_unavailable"
+    with pytest.raises(TransientError, match="no picture from camera 97"):
+        list(source.frames())
+
+    assert "camera 97 cannot be reached: it is not there, or in use" in told[0]
 
 
 def test_each_kind_of_source_has_its_own_step(kit: Kit, tmp_path: Path) -> None:

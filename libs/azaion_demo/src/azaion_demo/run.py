@@ -126,9 +126,9 @@ class _Loop:
         with self.stages.whole("infer"):
             return await children.infer(
                 [
-                    str(source), "--home", str(self.home), "--every", str(every), "--summary-json",
+                    str(source), "--home", str(self.home), "--every", str(every), "--json",
                     "--confidence", str(self.recipe.confidence),
-                    "--save", str(self._result("annotated.mp4")), "--json-lines", str(self._result("detections.jsonl")),
+                    "--save", str(self._result("annotated.mp4")), "--lines", str(self._result("detections.jsonl")),
                 ]
             )  # fmt: skip
 

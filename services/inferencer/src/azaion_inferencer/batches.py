@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from azaion_common.detection.letterbox import Letterbox, Placement, letterbox
-from azaion_common.errors import PermanentError
+from azaion_common.errors import AzaionError, PermanentError
 from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
 from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image, StageClock
@@ -68,18 +68,30 @@ class Batcher:
     _turn: int = 0
 
     def batches(self) -> Iterator[Batch]:
-        """Give full batches, and what is left at the end; one sampled frame at a time from a live source."""
-        batch = self._new_batch()
-        for item in self.source.frames():
+        """Give full batches, and what is left at the end; one sampled frame at a time from a live source.
+
+        Raises:
+            AzaionError: what the source raises, after what came before it.
+        """
+        batch, failure = self._new_batch(), None
+        items = self.source.frames()
+        while not self.stop.is_set():
+            try:
+                item = next(items)
+            except StopIteration:
+                break
+            except AzaionError as error:
+                failure = error
+                break
             self.ledger.read += 1
             self._board(batch, item)
             if batch.sampled == self._limit(batch):
                 yield batch
                 batch = self._new_batch()
-            if self.stop.is_set():
-                break
         if batch.passengers:
             yield batch
+        if failure is not None:
+            raise failure
 
     def _board(self, batch: Batch, item: Frame | Dropped) -> None:
         if isinstance(item, Dropped):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from azaion_common.detection.options import Precision, RuntimeName
+from azaion_common.printable import printable
 from azaion_common.runtime.settings import home_from
+from azaion_inferencer.old_spellings import modern
 
 LATEST = "latest"
+_SIGNALLED = 128
+"""What shells add to a signal's number."""
 
 Source = Annotated[
     str,
@@ -31,10 +36,23 @@ Save = Annotated[
     Path | None,
     typer.Option("--save", help="Annotated video (.mp4), or a new folder for pictures.", show_default=False),
 ]
-Json = Annotated[
+Lines = Annotated[
     Path | None,
-    typer.Option("--json", "--json-lines", help="Detections, one line a frame.", show_default=False),
+    typer.Option(
+        "--lines",
+        help="Detections as JSON lines, one a frame; of a live source they are appended.",
+        show_default=False,
+    ),
 ]
+GiveUpAfter = Annotated[
+    float | None,
+    typer.Option(min=0, help="Seconds to wait for a live source. [for ever]", show_default=False),
+]
+KeepGib = Annotated[
+    float,
+    typer.Option("--keep-gib", min=0.01, help="Room for --save of a live source; then the oldest go."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object.")]
 CatalogueOption = Annotated[
     Path | None, typer.Option("--catalogue", help="Class catalogue, for its colours.", show_default=False)
 ]
@@ -46,9 +64,25 @@ Home = Annotated[
 ]
 
 
+class InferCommand(TyperCommand):
+    """Takes the spellings of 0.1 too, with a note."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with_value = {
+            name
+            for param in self.params
+            if isinstance(param, TyperOption) and not param.is_flag and param.nargs == 1
+            for name in param.opts
+        }
+        spelt = modern(args, with_value)
+        for note in spelt.notes:
+            typer.echo(f"note: {note}", err=True)
+        return list(super().parse_args(ctx, spelt.arguments))
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
-    app.command("infer")(infer)
+    app.command("infer", cls=InferCommand)(infer)
 
 
 def infer(
@@ -59,7 +93,7 @@ def infer(
     every: Every = None,
     confidence: Confidence = 0.25,
     save: Save = None,
-    json_lines: Json = None,
+    lines: Lines = None,
     window: Annotated[bool, typer.Option("--window", help="Show the frames (needs pygame-ce).")] = False,
     runtime: Annotated[RuntimeName, typer.Option(help="What executes the model.")] = "auto",
     precision: Annotated[
@@ -68,9 +102,14 @@ def infer(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the runtime. [all cores]")] = None,
     catalogue: CatalogueOption = None,
     home: Home = None,
-    summary_json: Annotated[bool, typer.Option("--summary-json", help="End with one JSON object.")] = False,
+    give_up_after: GiveUpAfter = None,
+    keep_gib: KeepGib = 16.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Find objects in SOURCE and write an annotated video, JSON lines, or show a window."""
+    """Find objects in SOURCE and write an annotated video, JSON lines, or show a window.
+
+    Ctrl-C ends a run in order: what was found is kept. A live source is waited for when it is lost.
+    """
     # Array libraries and runtimes take half a second to import, which no other command should pay for.
     from azaion_inferencer.inference import Request, infer_source  # noqa: PLC0415
     from azaion_inferencer.summary import as_line  # noqa: PLC0415
@@ -83,12 +122,21 @@ def infer(
         every=every,
         confidence=confidence,
         save=save,
-        json_lines=json_lines,
+        lines=lines,
         window=window,
         runtime=runtime,
         precision=precision,
         threads=threads,
         catalogue=catalogue,
+        give_up_after_s=give_up_after,
+        keep_gib=keep_gib,
     )
-    facts = infer_source(request)
-    sys.stdout.write((json.dumps(facts, ensure_ascii=False) if summary_json else as_line(facts)) + "\n")
+    inferred = infer_source(request, _tell)
+    facts = inferred.facts
+    sys.stdout.write((json.dumps(facts, ensure_ascii=False) if as_json else as_line(facts)) + "\n")
+    if inferred.interrupted_by is not None:
+        raise typer.Exit(_SIGNALLED + inferred.interrupted_by)
+
+
+def _tell(_code: str, sentence: str) -> None:
+    typer.echo(printable(sentence), err=True)

@@ -72,7 +72,10 @@ class Ahead(Generic[T]):
 
 
 class Behind(Generic[T]):
-    """Hand items to ``work`` in a thread, up to ``depth`` waiting; leaving the context waits for the last one."""
+    """Hand items to ``work`` in a thread, up to ``depth`` waiting.
+
+    Leaving the context waits for the last one, also after an error: what was made is worked off.
+    """
 
     def __init__(self, work: Callable[[T], None], depth: int) -> None:
         self._work = work
@@ -92,8 +95,8 @@ class Behind(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._discard()
+        if kind is not None and not issubclass(kind, Exception):
+            self._discard()  # somebody is in a hurry
         self._queue.put(_End())
         self._thread.join()
         if kind is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +17,30 @@ from azaion_common.catalogue import Catalogue
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds
+from azaion_common.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.json_lines import JsonLines
+from azaion_inferencer.adapters.line_file import LineFile
+from azaion_inferencer.adapters.pictures import SUFFIXES
+from azaion_inferencer.adapters.recording import Recording
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.window import Window
 from azaion_inferencer.latest import serving_latest
 from azaion_inferencer.model_file import read_model_file
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
 from azaion_inferencer.pipeline import run
-from azaion_inferencer.ports import FrameSource, Sink
+from azaion_inferencer.ports import FrameSource, Sink, Tell
 from azaion_inferencer.progress import progress
+from azaion_inferencer.rotation import Limits
 from azaion_inferencer.settings import InferencerSettings
 from azaion_inferencer.summary import as_object
 
-_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+_OTHER_FILMS = frozenset(
+    {".avi", ".mkv", ".webm", ".wmv", ".flv", ".ts", ".mts", ".mpg", ".mpeg", ".gif", ".h264", ".ogv", ".3gp"}
+)
+_GIB = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,29 +55,77 @@ class Request:
     every: int | None = None
     confidence: float = 0.25
     save: Path | None = None
-    json_lines: Path | None = None
+    lines: Path | None = None
     window: bool = False
     runtime: RuntimeName = "auto"
     precision: Precision = "f32"
     threads: int | None = None
     catalogue: Path | None = None
+    give_up_after_s: float | None = None
+    """Of a live source: how long to wait for it. None: for ever."""
+    keep_gib: float = 16.0
+    """Of a live source: how much the films or pictures of ``save`` may take together."""
 
 
-def infer_source(request: Request) -> dict[str, Any]:
-    """Run to the end of the source and give the summary.
+@dataclass(frozen=True)
+class Inferred:
+    """What a run did, and which signal ended it, if one did."""
+
+    facts: dict[str, Any]
+    interrupted_by: signal.Signals | None
+
+
+@dataclass(frozen=True)
+class _Output:
+    sink: JsonLines | AnnotatedVideo | AnnotatedPictures | Recording
+    path: Path
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.sink.written} {self.unit})"
+
+
+def infer_source(request: Request, tell: Tell) -> Inferred:
+    """Run to the end of the source and give the summary. What was found stays, however the run ends, and is told.
 
     Raises:
-        PermanentError, TransientError: nothing half-made is left behind.
+        PermanentError, TransientError: of source, model or outputs.
     """
-    source, every = open_source(request.source, request.every)
+    _check_outputs(request)
+    source, every = open_source(
+        request.source, request.every, give_up_after_s=request.give_up_after_s, tell=tell
+    )
     stop = Event()
-    with ExitStack() as outputs, _serving(request) as slot:
-        loaded = slot.current
-        sinks = [outputs.enter_context(sink) for sink in _sinks(request, source, stop)]
-        with _interruptible(source, stop), progress(source) as on_progress:
-            outcome = run(source, slot, sinks, every=every, stop=stop, on_progress=on_progress)
-    written = [path for path in (request.save, request.json_lines) if path]
-    return as_object(outcome, loaded, written)
+    outputs: list[_Output] = []
+    caught: list[signal.Signals] = []
+    try:
+        with ExitStack() as opened, _serving(request) as slot:
+            loaded = slot.current
+            outputs += _outputs(request, source, tell)
+            sinks = [_opened(opened, output.sink) for output in outputs]
+            if request.window:
+                sinks.append(_opened(opened, Window("azaion infer", stop)))
+            with _interruptible(source, stop, caught), progress(source) as on_progress:
+                outcome = run(source, slot, sinks, every=every, stop=stop, on_progress=on_progress)
+    except BaseException:
+        _tell_kept(outputs, tell)
+        raise
+    interrupted_by = caught[0] if caught else None
+    if interrupted_by is not None:
+        _tell_kept(outputs, tell)
+    written = [output.path for output in outputs]
+    return Inferred(as_object(outcome, loaded, source, written, interrupted_by), interrupted_by)
+
+
+def _opened(stack: ExitStack, sink: Sink) -> Sink:
+    stack.enter_context(sink)
+    return sink
+
+
+def _tell_kept(outputs: Sequence[_Output], tell: Tell) -> None:
+    kept = [str(output) for output in outputs if output.sink.written]
+    if kept:
+        tell("run.kept", f"kept what there is: {', '.join(kept)}")
 
 
 @contextmanager
@@ -86,12 +143,28 @@ def _serving(request: Request) -> Iterator[ModelSlot]:
             "threads": request.threads,
         }
     )
+    with _hinting_at_up(), _serving_latest(request.home, settings) as slot:
+        yield slot
+
+
+@contextmanager
+def _serving_latest(home: Path, settings: InferencerSettings) -> Iterator[ModelSlot]:
     # Releases are followed by an event loop in a thread of its own: this thread belongs to the frames.
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serving_latest(request.home, settings)) as slot,
+        portal.wrap_async_context_manager(serving_latest(home, settings)) as slot,
     ):
         yield slot
+
+
+@contextmanager
+def _hinting_at_up() -> Iterator[None]:
+    try:
+        yield
+    except TransientError as error:
+        if error.code == "api_unavailable" and error.hint is None:
+            error.hint = "is `azaion up` running? or name a model file with --model"
+        raise
 
 
 def _loaded(request: Request, path: Path) -> LoadedModel:
@@ -116,27 +189,72 @@ def slot_colours(catalogue: Catalogue) -> dict[int, str]:
     }
 
 
-def _sinks(request: Request, source: FrameSource, stop: Event) -> Iterator[Sink]:
-    if request.save is not None and request.save.suffix.lower() in _VIDEO_SUFFIXES:
-        yield AnnotatedVideo(request.save, source.rate)
-    elif request.save is not None:
-        yield AnnotatedPictures(request.save)
-    if request.json_lines is not None:
-        yield JsonLines(request.json_lines)
-    if request.window:
-        yield Window("azaion infer", stop)
+def _check_outputs(request: Request) -> None:
+    """Refuse before anything is opened what would destroy an input, or be something else than it is called."""
+    inputs = [Path(request.source), *filter(None, [request.model, request.fleet_key, request.catalogue])]
+    for output in filter(None, [request.save, request.lines]):
+        if any(_is_same(output, each) for each in inputs):
+            raise PermanentError(
+                "output_is_input", f"{output} would be written over", hint="name another file"
+            )
+    if request.save is not None and request.lines is not None and _is_same(request.save, request.lines):
+        raise PermanentError("output_is_input", f"{request.save} cannot be film and lines at once")
+    suffix = request.save.suffix.lower() if request.save is not None else ""
+    if suffix in _OTHER_FILMS:
+        raise PermanentError(
+            "film_unsupported", f"films are written as MP4, not as {suffix}", hint="name it FILE.mp4"
+        )
+    if suffix in SUFFIXES:
+        raise PermanentError(
+            "film_unsupported",
+            f"{request.save} is called like a picture",
+            hint="name a folder for pictures, or FILE.mp4",
+        )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute() or (one.exists() and other.exists() and one.samefile(other))
+
+
+def _outputs(request: Request, source: FrameSource, tell: Tell) -> Iterator[_Output]:
+    if request.save is not None:
+        yield _saved(request, request.save, source, tell)
+    if request.lines is not None:
+        yield _Output(_lines(request.lines, source, tell), request.lines, "lines")
+
+
+def _saved(request: Request, path: Path, source: FrameSource, tell: Tell) -> _Output:
+    keep_bytes = int(request.keep_gib * _GIB)
+    if path.suffix.lower() not in FILM_SUFFIXES:
+        limit = keep_bytes if source.live else None
+        return _Output(AnnotatedPictures(path, keep_bytes=limit, tell=tell), path, "pictures")
+    if source.live:
+        limits = Limits(file_bytes=_GIB, file_age_s=3600, series_bytes=keep_bytes)
+        return _Output(Recording(path, lambda: source.rate, limits, tell), path, "frames")
+    return _Output(AnnotatedVideo(path, lambda: source.rate, tell), path, "frames")
+
+
+def _lines(path: Path, source: FrameSource, tell: Tell) -> JsonLines:
+    """Of a file anew, of a live source further on: what was seen cannot be seen again."""
+    if not source.live:
+        return JsonLines(LineFile.fresh(path), tell=tell)
+    file = LineFile.continued(path)
+    if file.repaired_bytes:
+        tell("results.repaired", f"{file.repaired_bytes} torn bytes at the end of {path} were taken away")
+    return JsonLines(file, when_full="drop", tell=tell)
 
 
 @contextmanager
-def _interruptible(source: FrameSource, stop: Event) -> Iterator[None]:
-    """Ctrl-C is how a live source ends: what was recorded is kept. Of a file nothing would be whole, so it aborts.
+def _interruptible(source: FrameSource, stop: Event, caught: list[signal.Signals]) -> Iterator[None]:
+    """Ctrl-C, and being asked to terminate, end the run in order: what was read is inferred and written.
 
-    Being asked to terminate is the same as Ctrl-C. Signals belong to the main thread: elsewhere they are left alone.
+    A second signal ends it at once. Signals belong to the main thread: elsewhere they are left alone.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
-        if not source.live:
+        if caught:
             raise KeyboardInterrupt
+        caught.append(signal.Signals(number))
         stop.set()
         source.stop()
 

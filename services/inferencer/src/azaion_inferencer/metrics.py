@@ -11,6 +11,9 @@ FRAMES = Counter(
 )
 WITH_DETECTIONS = Counter("azaion_inferencer_frames_with_detections", "Frames with a detection")
 DETECTIONS = Counter("azaion_inferencer_detections", "Detections, by class", ["class_name"])
+LINES_DROPPED = Counter(
+    "azaion_inferencer_lines_dropped", "Lines of detections that there was no room for on the disk"
+)
 STAGE_SECONDS = Histogram(
     "azaion_inferencer_stage_seconds",
     "Time in one stage: decoding a frame, inferring a batch, writing a batch",

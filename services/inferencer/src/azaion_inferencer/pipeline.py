@@ -58,7 +58,8 @@ def run(
     ``on_stage`` is told how long each stage took, from its own thread.
 
     Raises:
-        PermanentError, TransientError: whatever source, model or sinks raise; nothing is retried here.
+        PermanentError, TransientError: whatever source, model or sinks raise; nothing is retried here, and what was
+            found before is written. ``model_unusable`` when the model's answers cannot be.
     """
     started = time.perf_counter()
     outcome = Outcome()
@@ -67,13 +68,13 @@ def run(
         source, slot, every, _BUFFERS, show_every_frame, outcome.ledger, stop or Event(), on_stage
     )
     writer = _Writer(sinks, outcome, on_stage)
-    try:
-        with Ahead(batcher.batches(), _DEPTH) as batches, Behind(writer.write, _DEPTH) as written:
+    with Ahead(batcher.batches(), _DEPTH) as batches, Behind(writer.write, _DEPTH) as written:
+        try:
             for batch in batches:
                 written.put((batch.loaded, batch.passengers, _infer(batch, outcome, on_stage)))
                 on_progress(outcome)
-    finally:
-        source.stop()
+        finally:
+            source.stop()  # before the thread that waits for its next frame is waited for
     on_progress(outcome)
     outcome.wall_s = time.perf_counter() - started
     return outcome
@@ -85,11 +86,37 @@ def _infer(batch: Batch, outcome: Outcome, on_stage: StageClock) -> Rows:
     started = time.perf_counter()
     rows = batch.loaded.model.infer(batch.inputs)
     seconds = time.perf_counter() - started
+    _check_answers(batch.loaded, rows)
     on_stage("infer", seconds)
     outcome.runtime_s += seconds
     outcome.ledger.inferred += batch.sampled
     outcome.models[batch.loaded.model_id] += batch.sampled
     return rows
+
+
+def _check_answers(loaded: LoadedModel, answers: Rows) -> None:
+    """What is no number, or a class that the model does not have, is an error of the model and not a detection.
+
+    Raises:
+        PermanentError: ``model_unusable``.
+    """
+    names = loaded.model.names
+    for rows in answers:
+        if not np.isfinite(rows).all():
+            raise _unusable(loaded, "its answers are not finite")
+        for class_id in set(rows[:, 5].tolist()):
+            if class_id not in names:
+                raise _unusable(
+                    loaded, f"it found class {class_id:g}, and its file names {len(names)} classes without it"
+                )
+
+
+def _unusable(loaded: LoadedModel, reason: str) -> PermanentError:
+    return PermanentError(
+        "model_unusable",
+        f"model {loaded.model_id} answers wrongly: {reason}",
+        hint="export it again, with the class names that it was trained with",
+    )
 
 
 @dataclass
@@ -120,7 +147,7 @@ class _Writer:
     def _count(self, loaded: LoadedModel) -> None:
         self.outcome.with_detections += len(self.last) > 0
         names = loaded.model.names
-        self.outcome.detections.update(names.get(i, str(i)) for i in self.last.class_ids.tolist())
+        self.outcome.detections.update(names[class_id] for class_id in self.last.class_ids.tolist())
 
     def _hand_out(self, loaded: LoadedModel, passenger: Passenger) -> None:
         inferred = passenger.placement is not None

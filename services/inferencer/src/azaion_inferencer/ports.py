@@ -17,6 +17,12 @@ Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue first."""
 StageClock = Callable[[str, float], None]
 """Told a stage (``decode``, ``infer``, ``write``) and the seconds that it took."""
+Tell = Callable[[str, str], None]
+"""Told what happens beside the result: a code such as ``source.lost``, and the same as a sentence for people."""
+
+
+def untold(_code: str, _sentence: str) -> None:
+    """For whoever does not want to know."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Frame:
     """One picture of a source, not yet turned into pixels: frames that are skipped never are.
 
     ``number`` counts from 0 over everything the source read, ``time_s`` is the time since its start, ``name`` is the
-    file's name where every picture is a file of its own.
+    file's name where every picture is a file of its own, ``arrived_at`` the Unix time at which a live source gave it.
     ``decode`` gives the pixels or raises PermanentError, whose code is then the reason for which the frame was dropped.
     """
 
@@ -32,6 +38,7 @@ class Frame:
     time_s: float
     decode: Callable[[], Image]
     name: str | None = None
+    arrived_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Shown:
 
 
 class Sink(AbstractContextManager["Sink"], Protocol):
-    """Where results go. Leaving the context normally publishes the output, leaving it by an exception discards it."""
+    """Where results go. What was written stays, however the context is left."""
 
     @property
     def every_frame(self) -> bool:

@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from azaion_common.detection.options import Accelerator, Precision, RuntimeName
 from azaion_common.runtime.settings import ServiceSettings
+from azaion_inferencer.rotation import MIB, Limits
 
 
 class InferencerSettings(ServiceSettings):
@@ -34,3 +35,19 @@ class InferencerSettings(ServiceSettings):
     fleet_key: Path = Path("secrets/fleet.key")
     device: str = "device"
     """The name under which this device reports."""
+    results_file_mib: float = Field(default=64, gt=0)
+    """At this size (MiB) the service begins a new file of detections."""
+    results_file_hours: float = Field(default=24, gt=0)
+    """At this age (hours) the service begins a new file of detections."""
+    results_max_mib: float = Field(default=2048, gt=0)
+    """How much all files of detections may take together (MiB); then the oldest go, which is logged."""
+    results_gzip: bool = True
+    """Compress files of detections that are closed, to about a tenth."""
+
+    @property
+    def results_limits(self) -> Limits:
+        return Limits(
+            file_bytes=int(self.results_file_mib * MIB),
+            file_age_s=self.results_file_hours * 3600,
+            series_bytes=int(self.results_max_mib * MIB),
+        )

@@ -10,6 +10,7 @@ from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
 from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, TransientError
+from azaion_common.printable import printable
 
 EXIT_PERMANENT = 1
 EXIT_TRANSIENT = 75  # EX_TEMPFAIL of sysexits.h
@@ -64,9 +65,9 @@ def main() -> None:
 
 def print_error(error: AzaionError) -> None:
     """One line for people, and a second one with what to do next, where that is known."""
-    typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+    typer.secho(f"error: {printable(str(error))}", err=True, fg=typer.colors.RED)
     if error.hint:
-        typer.secho(f"       {error.hint}", err=True)
+        typer.secho(f"       {printable(error.hint)}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,114 +1,82 @@
-"""The annotated video: h264 in MP4, as browsers play it."""
+"""The annotated video of a file: h264 in MP4, as browsers play it."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import av
-import av.container
-import av.error
-import av.video
-import cv2
-import numpy as np
+from uuid import uuid4
 
 from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.storage.durable import storage_error
-from azaion_inferencer.adapters.decoding import VideoPacket
-from azaion_inferencer.adapters.unfinished import UnfinishedFile
-from azaion_inferencer.ports import Image, Shown
-
-_CLOCK = Fraction(1, 90_000)
-_OPTIONS = {"preset": "veryfast", "crf": "23", "tune": "zerolatency"}
-"""Without looking ahead the encoder holds few frames: at 4K that is 0.3 instead of 0.65 GB."""
+from azaion_common.storage.durable import fsync_folder, storage_errors
+from azaion_inferencer.adapters.film import Film, fsync_file, index_in_front
+from azaion_inferencer.ports import Shown, Tell, untold
 
 
 class AnnotatedVideo:
-    """A film of all frames that gets its name when the run has ended well. Its size is that of the first frame."""
+    """A film of all frames, which takes the place of ``path`` with its first one. Its size is that of the first frame.
+
+    However the run ends, it can be played; after an orderly end its index is in front.
+
+    Raises:
+        TransientError: ``disk_full``, ``store_unavailable``.
+        PermanentError: ``not_writable``, ``not_a_file``; at once, not after an hour of inference.
+    """
 
     every_frame = True
 
-    def __init__(self, path: Path, rate: float) -> None:
-        self._output = UnfinishedFile(path)
-        self._rate = Fraction(rate).limit_denominator(1001)
-        self._container: av.container.OutputContainer | None = None
-        self._stream: av.video.stream.VideoStream | None = None
-        self._last_pts = -1
+    def __init__(self, path: Path, rate: Callable[[], float], tell: Tell = untold) -> None:
+        self._path = path
+        self._rate = rate
+        self._tell = tell
+        self._film: Film | None = None
+        self.written = 0
+        if path.exists() and not path.is_file():
+            raise PermanentError("not_a_file", f"{path} is no file that a film could take the place of")
+        self._temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary.touch(exist_ok=False)
 
     def __enter__(self) -> Self:
         return self
 
     def write(self, shown: Shown) -> None:
+        """Add a frame. Raises TransientError ``disk_full``, ``store_unavailable``."""
         if shown.picture is None:
             return
-        try:
-            self._encode(shown.picture, shown.frame.time_s)
-        except av.error.FFmpegError as error:
-            raise self._failed(error) from error
+        if self._film is None:
+            self._film = Film(self._temporary, shown.picture, self._rate())
+        self._film.write(shown.picture, shown.frame.time_s)
+        if not self.written:
+            self._film.move(self._path)
+        self.written += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
             self._finish(whole=kind is None)
-        except av.error.FFmpegError as failed:
-            self._output.leave(type(failed))
-            raise self._failed(failed) from failed
-        except BaseException as failed:
-            self._output.leave(type(failed))
-            raise
-        self._output.leave(kind)
-
-    def _encode(self, picture: Image, time_s: float) -> None:
-        stream = self._stream or self._begin(picture)
-        frame = av.VideoFrame.from_ndarray(_fitted(picture, stream.width, stream.height), format="bgr24")
-        frame.time_base = _CLOCK
-        # Two frames of a live source may arrive in the same instant; a film's times must grow.
-        frame.pts = self._last_pts = max(round(time_s / _CLOCK), self._last_pts + 1)
-        self._mux(stream.encode(frame))
-
-    def _begin(self, picture: Image) -> av.video.stream.VideoStream:
-        height, width = (size - size % 2 for size in picture.shape[:2])
-        if not height or not width:
-            raise PermanentError("picture_too_small", "a picture of one pixel makes no video")
-        # The index goes to the front, so that playing can begin before all is loaded.
-        self._container = av.open(
-            str(self._output.temporary), "w", format="mp4", options={"movflags": "+faststart"}
-        )
-        self._stream = self._container.add_stream("h264", rate=self._rate, options=_OPTIONS)
-        self._stream.width, self._stream.height = width, height
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = _CLOCK
-        return self._stream
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def _finish(self, *, whole: bool) -> None:
-        if self._container is None or self._stream is None:
+        if self._film is None:
             if whole:
-                raise PermanentError("video_empty", f"not one frame to write into {self._output.path}")
+                raise PermanentError("video_empty", f"not one frame to write into {self._path}")
             return
+        self._film.close()
+        if self.written:
+            self._bring_index_forward()
+
+    def _bring_index_forward(self) -> None:
+        """A film whose index is behind can be played too: without room for a copy it stays as it is."""
         try:
-            if whole:
-                self._mux(self._stream.encode(None))
-        finally:
-            self._container.close()
-
-    def _mux(self, packets: list[VideoPacket]) -> None:
-        if self._container is not None:
-            self._container.mux(packets)
-
-    def _failed(self, error: av.error.FFmpegError) -> AzaionError:
-        return storage_error(OSError(error.errno, error.strerror), self._output.path)
-
-
-def _fitted(picture: Image, width: int, height: int) -> Image:
-    """Cut an odd last row or column; a picture of another size is scaled into the middle of a black one."""
-    if picture.shape[0] - height in (0, 1) and picture.shape[1] - width in (0, 1):
-        return np.ascontiguousarray(picture[:height, :width])
-    scale = min(height / picture.shape[0], width / picture.shape[1])
-    inner = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner)
-    return canvas
+            index_in_front(self._path, self._temporary)
+            with storage_errors(self._path):
+                fsync_file(self._temporary)
+                self._temporary.replace(self._path)
+                fsync_folder(self._path.parent)
+        except AzaionError as error:
+            self._tell("film.index_behind", f"{self._path} is whole, with its index at the end: {error}")

@@ -1,59 +1,51 @@
-"""A camera on this machine."""
+"""A camera on this machine, by its index."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from itertools import count
-from threading import Event
-from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import cv2
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_inferencer.ports import Frame, Image
+from azaion_inferencer.adapters.live_source import DEFAULT_RATE, Decode, SourceLostError
+from azaion_inferencer.ports import Image
 
-_DEFAULT_RATE = 25.0
+Capture = Any
+"""cv2.VideoCapture, or what behaves so."""
 
 
 class Camera:
-    """A camera by its index.
+    """An opened camera."""
 
-    Raises:
-        PermanentError: ``camera_unavailable`` when there is none, or it is in use.
-    """
-
-    live = True
-    total = None
-
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, capture: Capture) -> None:
         self._index = index
-        self._stopped = Event()
-        self._capture = cv2.VideoCapture(index)
-        if not self._capture.isOpened():
-            raise PermanentError("camera_unavailable", f"camera {index} is not there, or in use")
+        self._capture = capture
 
     @property
     def rate(self) -> float:
-        return self._capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
+        return float(self._capture.get(cv2.CAP_PROP_FPS)) or DEFAULT_RATE
 
-    def frames(self) -> Iterator[Frame]:
-        """Give frames until stopped. Raises TransientError ``camera_lost`` when the camera goes away."""
-        started = monotonic()
-        try:
-            for number in count():
-                if self._stopped.is_set():
-                    return
-                there, image = self._capture.read()
-                if not there:
-                    raise TransientError("camera_lost", f"camera {self._index} gives no more pictures")
-                yield Frame(number, monotonic() - started, partial(_same, cast("Image", image)))
-        finally:
-            self._capture.release()
+    def pictures(self) -> Iterator[Decode]:
+        """Give pictures. Raises SourceLostError when the camera goes away."""
+        while True:
+            there, image = self._capture.read()
+            if not there:
+                raise SourceLostError("it gives no more pictures")
+            yield partial(_same, cast("Image", image))
 
-    def stop(self) -> None:
-        self._stopped.set()
+
+@contextmanager
+def open_camera(index: int, capture: Capture = cv2.VideoCapture) -> Iterator[Camera]:
+    """Open the camera. Raises SourceLostError when there is none, or it is in use."""
+    opened = capture(index)
+    try:
+        if not opened.isOpened():
+            raise SourceLostError("it is not there, or in use")
+        yield Camera(index, opened)
+    finally:
+        opened.release()
 
 
 def _same(image: Image) -> Image:

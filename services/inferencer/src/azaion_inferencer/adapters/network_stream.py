@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import count
-from threading import Event
+from contextlib import contextmanager
 from time import monotonic
+from typing import cast
 from urllib.parse import urlsplit
 
 import av
 import av.container
 import av.error
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_inferencer.adapters.decoding import decoded, frame_rate, pixels
-from azaion_inferencer.ports import Frame
+from azaion_inferencer.adapters.decoding import VideoPacket, decoded, frame_rate, pixels
+from azaion_inferencer.adapters.live_source import Decode, SourceLostError
 
 Opener = Callable[[str, float], av.container.InputContainer]
 """Connects to a URL within so many seconds, which are also the limit for each later read."""
 
-_DEFAULT_RATE = 25.0
-
-
-@dataclass(frozen=True)
-class Reconnecting:
-    """How long to wait for a stream: per answer, between attempts (doubling), and altogether before giving up."""
-
-    timeout_s: float = 10.0
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 15.0
-    give_up_after_s: float = 120.0
-
-    def wait_s(self, attempt: int) -> float:
-        return float(min(self.first_wait_s * 2**attempt, self.longest_wait_s))
+Failure = av.error.FFmpegError | OSError
+_REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (av.error.HTTPUnauthorizedError, "it wants a user and a password, or others than those given (401)"),
+    (av.error.HTTPForbiddenError, "it refuses this user (403)"),
+    (av.error.HTTPNotFoundError, "there is no such stream at this address (404)"),
+    (av.error.InvalidDataError, "what answers there is no video"),
+    (ConnectionRefusedError, "connection refused: nothing listens on this port"),
+    ((TimeoutError, av.error.ExitError), "no answer in time"),
+)
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 
 
 def connect(url: str, timeout_s: float) -> av.container.InputContainer:
@@ -42,66 +37,62 @@ def connect(url: str, timeout_s: float) -> av.container.InputContainer:
 
 
 class NetworkStream:
-    """A stream that is connected again whenever it breaks off.
+    """An opened stream."""
 
-    Frame numbers and times go on across a reconnection; times are times of arrival since the start.
-    """
-
-    live = True
-    total = None
-
-    def __init__(self, url: str, reconnecting: Reconnecting | None = None, opener: Opener = connect) -> None:
-        self._url = url
-        self._reconnecting = reconnecting or Reconnecting()
-        self._opener = opener
-        self._stopped = Event()
-        self._rate = _DEFAULT_RATE
-        self.connections = 0
+    def __init__(self, container: av.container.InputContainer, timeout_s: float) -> None:
+        self._container = container
+        self._timeout_s = timeout_s
+        self._stream = container.streams.video[0]
 
     @property
     def rate(self) -> float:
-        return self._rate
+        return frame_rate(self._stream)
 
-    def frames(self) -> Iterator[Frame]:
-        """Give frames until stopped.
+    def pictures(self) -> Iterator[Decode]:
+        """Give pictures until it ends. Raises SourceLostError when it breaks off, or goes on without pictures."""
+        last = monotonic()
+        try:
+            for packet in self._container.demux():
+                if packet.stream is self._stream:
+                    yield from map(pixels, decoded(cast("VideoPacket", packet)))
+                    last = monotonic()
+                elif monotonic() - last > self._timeout_s:
+                    raise SourceLostError("it sends no pictures any more")
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceLostError(error.strerror or str(error)) from error
 
-        Raises:
-            PermanentError: ``video_unreadable`` when what answers has no video.
-            TransientError: ``stream_unreachable`` after ``give_up_after_s`` without a frame.
-        """
-        numbers, started, last, attempt = count(), monotonic(), monotonic(), 0
-        while not self._stopped.is_set():
-            reason = "it ended"
-            try:
-                for picture in self._connection():
-                    last, attempt = monotonic(), 0
-                    yield Frame(next(numbers), last - started, pixels(picture))
-            except (av.error.FFmpegError, OSError) as error:
-                reason = error.strerror or str(error)
-            self._give_up_if(monotonic() - last, reason)
-            self._stopped.wait(self._reconnecting.wait_s(attempt))
-            attempt += 1
 
-    def stop(self) -> None:
-        self._stopped.set()
+@contextmanager
+def open_stream(url: str, timeout_s: float, opener: Opener = connect) -> Iterator[NetworkStream]:
+    """Connect. Raises SourceLostError with what the address answers."""
+    try:
+        container = opener(url, timeout_s)
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceLostError(_reason(url, error)) from error
+    with container:
+        if not container.streams.video:
+            raise SourceLostError("it answers, but sends no video")
+        yield NetworkStream(container, timeout_s)
 
-    def _connection(self) -> Iterator[av.VideoFrame | None]:
-        with self._opener(self._url, self._reconnecting.timeout_s) as container:
-            if not container.streams.video:
-                raise PermanentError("video_unreadable", f"{shown_url(self._url)} has no video")
-            self.connections += 1
-            stream = container.streams.video[0]
-            self._rate = frame_rate(stream)
-            for packet in container.demux(stream):
-                yield from decoded(packet)
-                if self._stopped.is_set():
-                    return
 
-    def _give_up_if(self, silent_s: float, reason: str) -> None:
-        if silent_s > self._reconnecting.give_up_after_s and not self._stopped.is_set():
-            raise TransientError(
-                "stream_unreachable", f"no picture from {shown_url(self._url)} for {silent_s:.0f} s: {reason}"
-            )
+def _reason(url: str, error: Failure) -> str:
+    """What went wrong, for whoever typed the address."""
+    for kinds, reason in _REASONS:
+        if isinstance(error, kinds):
+            return reason
+    return _unknown_host(url) or error.strerror or str(error)
+
+
+def _unknown_host(url: str) -> str | None:
+    """FFmpeg calls a host name that nobody knows an input/output error."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return "the address names no host"
+    try:
+        socket.getaddrinfo(parts.hostname, parts.port or _PORTS.get(parts.scheme, 0))
+    except (OSError, ValueError):
+        return f"there is no host {parts.hostname}"
+    return None
 
 
 def shown_url(url: str) -> str:

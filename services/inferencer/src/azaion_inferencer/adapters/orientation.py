@@ -52,4 +52,4 @@ UPRIGHT = Orientation()
 def orientation(picture: av.VideoFrame) -> Orientation:
     """How a decoded picture is to be held; the container's word and the stream's both end up at the picture."""
     matrix = picture.side_data.get("DISPLAYMATRIX", None)
-    return UPRIGHT if matrix is None else Orientation.of_matrix(bytes(matrix))
+    return UPRIGHT if matrix is None else Orientation.of_matrix(bytes(cast("bytes", matrix)))

@@ -1,4 +1,4 @@
-"""A window that shows the annotated frames as they come (needs the extra ``window``: pygame-ce)."""
+"""A window that shows the annotated frames as they come (needs pygame-ce)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Window:
             raise PermanentError(
                 "window_unavailable",
                 "showing a window needs pygame-ce, which is not installed",
-                hint="pip install 'azaion-inferencer[window]', or use --save out.mp4",
+                hint="pip install pygame-ce, or use --save out.mp4",
             )
         with redirect_stdout(sys.stderr):  # it greets; stdout belongs to the result
             self._pygame: Any = importlib.import_module("pygame")

@@ -16,7 +16,7 @@ try:
     import openvino
 except ImportError as missing:
     raise PermanentError(
-        "runtime_missing", "OpenVINO is not installed", hint="pip install 'azaion-common[openvino]'"
+        "runtime_missing", "OpenVINO is not installed", hint="pip install openvino"
     ) from missing
 
 
