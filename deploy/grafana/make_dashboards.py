@@ -492,7 +492,11 @@ EDGE = Dashboard(
                         Query(
                             f'sum by (reason) (rate(azaion_inferencer_frames_total{{fate="dropped"}}[{RATE}]))',
                             "{{reason}}",
-                        )
+                        ),
+                        Query(
+                            f"sum(rate(azaion_inferencer_lines_dropped_total[{RATE}]))",
+                            "detections: no room on the disk",
+                        ),
                     ],
                     "ops",
                 ),

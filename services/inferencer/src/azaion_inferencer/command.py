@@ -21,7 +21,9 @@ _SIGNALLED = 128
 
 Source = Annotated[
     str,
-    typer.Argument(help="Video file, picture, folder of pictures, camera index, or URL.", show_default=False),
+    typer.Argument(
+        help="Video file, picture, folder of pictures, f%03d.jpg, camera index, or URL.", show_default=False
+    ),
 ]
 ModelOption = Annotated[str, typer.Option("--model", help="FILE.onnx, FILE.azpkg, or latest.")]
 Key = Annotated[

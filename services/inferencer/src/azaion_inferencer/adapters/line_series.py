@@ -140,7 +140,9 @@ class LineSeries:
             _log.warning("results.not_tidied", code=error.code, error=error.message)
 
     def _closed(self) -> list[Member]:
-        with self._turning:  # a file that is being opened is there already, and not yet the one that is written
+        with (
+            self._turning
+        ):  # a file that is being opened is there already, and not yet the one that is written
             return [member for member in self._members() if member.path != self._file.path]
 
     def _delete_surplus(self) -> None:
