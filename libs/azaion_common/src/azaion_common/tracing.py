@@ -7,6 +7,7 @@ variables.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ class _Recorded:
 class Tracer:
     """Records spans and sends them in the background; ``close`` sends the rest."""
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, exporter: Any = None) -> None:
         self._provider = provider
+        self._exporter = exporter
         self._tracer = provider.get_tracer("azaion")
 
     def begin(self, name: str, parent: str | None, attributes: dict[str, str | int]) -> Span:
@@ -78,6 +80,10 @@ class Tracer:
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         sending.join(CLOSE_S)
+        if sending.is_alive() and self._exporter is not None:
+            # It would go on trying, and complain of it on stderr, until the process has ended.
+            logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+            self._exporter.shutdown()
 
 
 _tracer: Tracer | None = None
@@ -121,5 +127,6 @@ def otlp_tracer(service: str) -> Tracer:
         ) from error
     resource = Resource.create({"service.name": f"azaion-{service}", "service.namespace": "azaion"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Tracer(provider)
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return Tracer(provider, exporter)

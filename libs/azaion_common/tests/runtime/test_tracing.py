@@ -86,3 +86,23 @@ def test_a_collector_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.Mo
 
     assert began - started < 1
     assert time.monotonic() - began < tracing.CLOSE_S + 1
+
+
+def test_spans_that_are_given_up_are_not_complained_of_later() -> None:
+    """A process that ends while its collector is away writes nothing after its own last line."""
+    program = """
+import os, socket
+from azaion_common import tracing
+silent = socket.create_server(("127.0.0.1", 0))
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+tracing.CLOSE_S = 0.1
+tracer = tracing.otlp_tracer("test")
+tracing.use(tracer)
+tracing.begin("work", None).end("applied")
+tracer.close()
+silent.close()
+import time; time.sleep(1.5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("", "")
