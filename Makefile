@@ -87,18 +87,21 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 
 $(CORE): $(BIN)/python constraints.txt $(PACKAGES:%=%/pyproject.toml)
-	$(PIP) --no-build-isolation $(PACKAGES:%=--editable %) --editable 'libs/azaion_common[production,traces]'
+	@echo "Installing the core into $(VENV): about a minute"
+	@$(PIP) --no-build-isolation $(PACKAGES:%=--editable %) --editable 'libs/azaion_common[production,traces]'
 	touch $@
 
 $(DEV): $(CORE) pyproject.toml
-	$(PIP) --group dev
+	@echo "Installing what tests and checks need: about a minute"
+	@$(PIP) --group dev
 	touch $@
 
 $(TRAINING): $(wildcard $(TOOLCHAIN)/requirements*.txt) $(TOOLCHAIN)/pyproject.toml $(TOOLCHAIN)/install.sh
-	PYTHON=$(PYTHON) $(TOOLCHAIN)/install.sh
+	@PYTHON=$(PYTHON) $(TOOLCHAIN)/install.sh
 	touch $@

@@ -10,11 +10,15 @@ cd "$(dirname "$0")"
 
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+say() { echo "Toolchain ultralytics, $*"; }
 
-pip -r requirements-torch.txt
+say "1 of 3: torch (200 MB for the CPU, 2 GB for a GPU: a few minutes)"
+.venv/bin/python -m pip install --disable-pip-version-check -r requirements-torch.txt # not quiet: its download shows how far it is
+say "2 of 3: what it trains and exports with"
 pip -r requirements.txt
 if [ "${1:-}" != image ]; then pip -r requirements-test.txt; fi
 if [ "${1:-}" = openvino ]; then pip -r requirements-openvino.txt; fi
+say "3 of 3: ultralytics itself"
 pip --no-deps -r requirements-no-deps.txt
 pip --no-deps --editable .
 
