@@ -24,7 +24,7 @@ from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.process import run_services
+from azaion_common.runtime.process import run_process
 from azaion_common.runtime.service import Service
 from azaion_common.streams import Record
 from faulttest import clock
@@ -96,5 +96,5 @@ def main(home: Path, environment: Mapping[str, str], fail_at: str | None, names:
     if CLOCK_SEED in environment:
         clock.disturb(int(environment[CLOCK_SEED]))
     failpoints = Failpoints.parse(fail_at, home / "passed.txt")
-    asyncio.run(run_services([service(name, failpoints) for name in names], home))
+    run_process([service(name, failpoints) for name in names], home)
     structlog.get_logger(__name__).warning("child.ended")

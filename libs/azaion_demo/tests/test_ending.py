@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from azaion_common.runtime.deadline import Deadline
 from azaion_demo.ending import ending_with_signals
 
 DEMO = """
@@ -46,3 +47,28 @@ def test_work_that_ends_by_itself_gives_its_result() -> None:
         return 7
 
     assert asyncio.run(ending_with_signals(demo())) == 7
+
+
+class Noted(Deadline):
+    """Ends nothing."""
+
+    seconds: float | None = None
+
+    def begin(self, after_s: float) -> None:
+        self.seconds = after_s
+
+
+def test_the_demo_is_gone_in_time() -> None:
+    """From the signal on its time is counted, for a thread or a service that does not end."""
+    deadline = Noted()
+
+    async def demo() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    with pytest.raises(SystemExit):
+        asyncio.run(ending_with_signals(demo(), deadline))
+
+    assert deadline.seconds is not None
+    assert deadline.seconds < 20
+    assert deadline.exit_code == 128 + signal.SIGTERM

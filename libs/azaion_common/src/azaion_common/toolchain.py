@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from asyncio.subprocess import Process
 from collections import deque
@@ -22,6 +23,8 @@ from azaion_common.errors import AzaionError, PermanentError, TransientError
 
 MAX_LINE_BYTES = 1 << 20
 TERMINATE_S = 5.0
+LEAVE_S = 30.0
+"""For a child that has said its last word to end by itself."""
 STDERR_LINES = 30
 
 Line = Mapping[str, Any]
@@ -43,8 +46,8 @@ class Toolchain:
     ) -> dict[str, Any]:
         """Do ``job``; ``on_line`` sees every line but the last. Returns the result line.
 
-        Cancelling ends the child: first asked (so that it can save), after 5 s killed. The child also ends when
-        this process dies.
+        Cancelling ends the child: first asked (so that it can save), after 5 s killed, with the processes that it
+        started. The child also ends when this process dies.
 
         Raises:
             AzaionError: as the child says; ``toolchain_missing``, ``toolchain_crashed``, ``toolchain_garbled``.
@@ -54,8 +57,7 @@ class Toolchain:
         errors = asyncio.create_task(_drain(process, tail))
         try:
             last = await self._converse(process, job, on_line)
-            await process.wait()
-            await errors
+            await _leave(process, errors)
         finally:
             await _end(process)
             errors.cancel()
@@ -129,15 +131,21 @@ async def _drain(process: Process, tail: deque[str]) -> None:
         tail.extend(text for text in chunk.decode(errors="replace").splitlines() if text.strip())
 
 
-async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(TERMINATE_S):
+async def _leave(process: Process, errors: asyncio.Task[None]) -> None:
+    """What a child that hangs after its last word might still say is of no use to anybody."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_S):
             await process.wait()
-    except TimeoutError:
+            await errors
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+            process.send_signal(signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TERMINATE_S):
+                await process.wait()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own: what it started goes with it
+    await process.wait()

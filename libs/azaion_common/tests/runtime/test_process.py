@@ -22,14 +22,15 @@ from azaion_common.runtime.service import Service
 Started = Callable[..., subprocess.Popen[str]]
 
 PROGRAM = """
-import asyncio, sys, time
+import asyncio, os, re, subprocess, sys, threading, time
 from pathlib import Path
 from azaion_common.cli.root import print_error
 from azaion_common.errors import AzaionError, PermanentError
 from azaion_common.runtime import process
+from azaion_common.runtime.logging import configure_logging
 from azaion_common.runtime.service import Service
 
-process.DRAIN_S, process.EXIT_HARD_S = 1.0, 2.0
+process.DRAIN_S, process.EXIT_HARD_S = 0.5, 1.0
 
 async def drains(platform):
     (platform.home / "at-work").touch()
@@ -47,6 +48,34 @@ async def blocks(platform):
     while True:
         time.sleep(1)
 
+def run_child(platform):
+    child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
+                             start_new_session=True)
+    (platform.home / "child").write_text(str(child.pid))
+    (platform.home / "at-work").touch()
+    child.wait()
+
+async def waits_for_a_thread(platform):
+    (platform.home / "at-work").touch()
+    await asyncio.to_thread(time.sleep, 600)
+
+async def leaves_a_thread(platform):
+    threading.Thread(target=time.sleep, args=(600,), name="endless").start()
+    (platform.home / "at-work").touch()
+    await platform.stopping.wait()
+
+async def waits_for_a_child(platform):
+    await asyncio.to_thread(run_child, platform)
+
+async def lets_nobody_run(platform):
+    (platform.home / "at-work").touch()
+    await platform.stopping.wait()
+    re.match("(a+)+$", "a" * 60 + "b")
+
+async def breaks_beside_a_thread(platform):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    raise PermanentError("oven_broken", "the oven is broken")
+
 async def breaks(platform):
     while not (platform.home / "at-work").exists():
         await asyncio.sleep(0.01)
@@ -54,7 +83,8 @@ async def breaks(platform):
 
 home, names = Path(sys.argv[1]), sys.argv[2:]
 try:
-    asyncio.run(process.run_services([Service(name, "", globals()[name]) for name in names], home))
+    configure_logging()
+    process.run_process([Service(name, "", globals()[name]) for name in names], home)
 except AzaionError as error:
     print_error(error)
     sys.exit(1)
@@ -104,7 +134,54 @@ def test_a_process_that_is_stuck_ends_anyway(start: Started) -> None:
     running = start("blocks")
     running.terminate()
 
-    assert running.wait(20) == -signal.SIGALRM
+    assert running.wait(20) == 1
+
+
+def test_a_thread_that_is_stuck_keeps_no_process(start: Started) -> None:
+    """Services that have ended in order are enough: nobody waits for a thread, and nobody is told that all has stopped."""
+    running = start("waits_for_a_thread", "leaves_a_thread")
+    running.terminate()
+    _, stderr = running.communicate(timeout=20)
+
+    assert running.returncode == 0
+    assert "process.abandoned" in stderr
+    assert "process.stopped" not in stderr
+
+
+def test_a_thread_that_lets_no_other_run_keeps_no_process(start: Started) -> None:
+    """Not even this process's own watch gets its turn then; it ends all the same, and says where it was."""
+    running = start("lets_nobody_run")
+    running.terminate()
+    _, stderr = running.communicate(timeout=20)
+
+    assert running.returncode == 1
+    assert "lets_nobody_run" in stderr
+
+
+def test_a_child_that_is_stuck_ends_with_its_parent(start: Started, tmp_path: Path) -> None:
+    """One that heeds no signal is killed when the time is over."""
+    running = start("waits_for_a_child")
+    running.terminate()
+
+    assert running.wait(20) == 0
+    child = Path("/proc", (tmp_path / "child").read_text())
+    wait_for(lambda: not child.exists())
+
+
+def test_a_failure_is_not_held_up_by_a_thread(start: Started) -> None:
+    """A process whose service has failed for good ends within the same time as one that is told to."""
+    running = start("breaks_beside_a_thread")
+
+    assert running.wait(20) == 1
+
+
+def test_the_last_word_is_that_all_has_stopped(start: Started) -> None:
+    """It is said once nothing is left, and only then."""
+    running = start("drains")
+    running.terminate()
+    _, stderr = running.communicate(timeout=20)
+
+    assert "process.stopped" in stderr.splitlines()[-1]
 
 
 def test_a_second_signal_ends_at_once(start: Started) -> None:

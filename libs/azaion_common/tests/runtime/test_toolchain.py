@@ -18,7 +18,7 @@ from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.toolchain import STDERR_LINES, Toolchain
 
 CHILD = """
-import json, os, signal, sys, threading, time
+import json, os, signal, subprocess, sys, threading, time
 
 def say(**line):
     print(json.dumps(line), flush=True)
@@ -48,6 +48,13 @@ match job["do"]:
     case "hang":
         say(type="progress", pid=os.getpid())
         sys.stdin.read()  # ends when the parent is gone
+    case "linger":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say(type="result", pid=os.getpid())
+        time.sleep(60)
+    case "breed":
+        say(type="progress", pid=subprocess.Popen(["sleep", "60"]).pid)
+        time.sleep(60)
     case "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         say(type="progress", pid=os.getpid())
@@ -148,7 +155,19 @@ async def test_a_toolchain_that_is_not_installed_says_so(tmp_path: Path) -> None
     assert str(tmp_path / "none") in error.message
 
 
-@pytest.mark.parametrize("job", ["hang", "deaf"])
+async def test_a_child_that_lingers_after_its_result_is_ended(
+    toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for is there: nobody waits for ever for a child to end by itself."""
+    monkeypatch.setattr("azaion_common.toolchain.LEAVE_S", 0.1)
+    monkeypatch.setattr("azaion_common.toolchain.TERMINATE_S", 0.1)
+
+    result = await toolchain.run({"do": "linger"})
+
+    assert not is_running(result["pid"])
+
+
+@pytest.mark.parametrize("job", ["hang", "deaf", "breed"])
 async def test_cancelling_ends_the_child(
     toolchain: Toolchain, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +184,7 @@ async def test_cancelling_ends_the_child(
     with pytest.raises(asyncio.CancelledError):
         await run
 
-    assert not is_running(pid)
+    await gone(pid)
 
 
 async def test_an_error_of_the_listener_ends_the_child(toolchain: Toolchain) -> None:

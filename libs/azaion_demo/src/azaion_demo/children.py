@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
@@ -18,7 +19,8 @@ import httpx
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.discovery import service_names
 
-STOP_S = 25.0
+STOP_S = 18.5
+"""A process of services ends within 18 s of the signal."""
 API_RECHECK_S = 0.2
 
 Result = TypeVar("Result")
@@ -117,7 +119,7 @@ async def _lines(stream: asyncio.StreamReader | None) -> list[str]:
 
 async def _start(*arguments: str, stdout: Any, stderr: Any) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "azaion_common.cli.root", *arguments,
+        sys.executable, "-m", "azaion_common.cli.tethered", str(os.getpid()), *arguments,
         stdout=stdout, stderr=stderr, start_new_session=True,
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ def demo(
     Ctrl-C stops it with all its services; the same command goes on where it was.
     """
     # What the demo needs is imported here: `azaion --help` need not wait for it.
+    from azaion_common.runtime.deadline import Deadline  # noqa: PLC0415
     from azaion_demo.ending import ending_with_signals  # noqa: PLC0415
     from azaion_demo.inputs import checked  # noqa: PLC0415
     from azaion_demo.report import write_report  # noqa: PLC0415
@@ -48,7 +49,7 @@ def demo(
     inputs = checked(data, video, weights)
     console = Console(stderr=True)
     with Stages(console) as stages:
-        outcome = asyncio.run(ending_with_signals(run(home_from(home), inputs, stages)))
+        outcome = asyncio.run(ending_with_signals(run(home_from(home), inputs, stages), Deadline()))
         with stages.whole("report"):
             report = asyncio.run(write_report(outcome))
     summary = summarise(outcome, report)

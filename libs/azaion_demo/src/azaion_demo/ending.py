@@ -7,13 +7,18 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from azaion_common.runtime.deadline import Deadline
+
 Result = TypeVar("Result")
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _FIRST_EXIT_CODE = 128
+_GONE_S = 19.0
+"""From the signal, whatever the demo's threads and its services are doing."""
 
 
-async def ending_with_signals(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of ``work``. SIGTERM and SIGHUP (a closed terminal) cancel it, so that it ends its children first.
+async def ending_with_signals(work: Coroutine[Any, Any, Result], deadline: Deadline | None = None) -> Result:
+    """The result of ``work``. SIGTERM and SIGHUP (a closed terminal) cancel it, so that it ends its children first;
+    ``deadline`` begins then, for what does not end.
 
     Raises:
         SystemExit: 128 + the signal's number, as shells count, once ``work`` has ended.
@@ -23,6 +28,9 @@ async def ending_with_signals(work: Coroutine[Any, Any, Result]) -> Result:
 
     def end(number: int) -> None:
         told.append(number)
+        if deadline is not None:
+            deadline.exit_code = _FIRST_EXIT_CODE + number
+            deadline.begin(_GONE_S)
         task.cancel()
 
     for number in _SIGNALS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from azaion_common.cli.options import Home
 from azaion_common.runtime.discovery import load_service, service_names
 from azaion_common.runtime.home import make_home
 from azaion_common.runtime.logging import configure_logging
-from azaion_common.runtime.process import run_services
+from azaion_common.runtime.process import run_process
 from azaion_common.runtime.settings import PlatformSettings, home_from
 
 
@@ -42,4 +41,4 @@ def _serve(names: list[str], home: Path) -> None:
     services = [load_service(name) for name in names]
     make_home(home)
     configure_logging(PlatformSettings.load(home, "platform").log_level)
-    asyncio.run(run_services(services, home))
+    run_process(services, home)

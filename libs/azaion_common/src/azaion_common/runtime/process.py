@@ -1,14 +1,15 @@
 """A process that runs services until it is told to stop.
 
-SIGTERM and Ctrl-C drain: no new work, finish or give back what is in hand, exit 0 within 20 s. A second signal, or
-20 s, ends the process at once, which is safe: effects happen once across kills. A service that the outside world
-fails for now (a full disk) is started again until it works; one that fails for good takes the process down with it.
-Nothing is ever half dead.
+SIGTERM and Ctrl-C drain: no new work, finish or give back what is in hand, exit 0 within 20 s, with all children. A
+second signal, or the time, ends the process at once, which is safe: effects happen once across kills. A service that
+the outside world fails for now (a full disk) is started again until it works; one that fails for good takes the
+process down with it, within the same time. Nothing is ever half dead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import fcntl
 import os
 import signal
@@ -21,6 +22,8 @@ import structlog
 from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.lifeline import kill_children
+from azaion_common.runtime.deadline import Deadline
 from azaion_common.runtime.home import close_private
 from azaion_common.runtime.ops_server import ops_server
 from azaion_common.runtime.platform import Platform, open_platform
@@ -29,31 +32,61 @@ from azaion_common.runtime.settings import PlatformSettings, traces_are_collecte
 from azaion_common.runtime.stopping import unless_stopped
 from azaion_common.storage.durable import make_folder, open_lock, storage_errors
 
-DRAIN_S = 18.0
-EXIT_HARD_S = 20.0
+DRAIN_S = 15.0
+EXIT_HARD_S = 17.0
+"""From the signal; a thread that lets no other run is ended a second later."""
 RESTART_CAP_S = 10.0
 _log = structlog.get_logger(__name__)
 
 
-async def run_services(services: Sequence[Service], home: Path) -> None:
+def run_process(services: Sequence[Service], home: Path) -> None:
+    """``run_services`` as all that this process does: it ends with them, in time, whatever its threads are doing.
+
+    Raises:
+        AzaionError: as ``run_services``.
+    """
+    deadline = Deadline()
+    try:
+        asyncio.run(run_services(services, home, deadline))
+    finally:  # threads are waited for until then, here and when Python ends
+        deadline.begin(EXIT_HARD_S)
+        atexit.register(_tell_end, services)
+
+
+def _tell_end(services: Sequence[Service]) -> None:
+    """Once no thread is left."""
+    kill_children()
+    _log.info("process.stopped", services=[service.name for service in services])
+
+
+async def run_services(services: Sequence[Service], home: Path, deadline: Deadline | None = None) -> None:
     """Run ``services`` on the platform of ``home`` until a signal comes or one of them fails.
+
+    ``deadline`` begins as soon as they are to stop; without one, there is one until they have.
 
     Raises:
         AzaionError: what ended a service, ``already_running`` when one of them runs in another process.
     """
+    if deadline is None:
+        deadline = Deadline()
+        try:
+            return await run_services(services, home, deadline)
+        finally:
+            deadline.cancel()
     settings = PlatformSettings.load(home, "platform")
     close_private(home)
     name = services[0].name if len(services) == 1 else "up"
     with _locks(home, services), _tracing(name):
-        async with _signals() as stopping, AsyncExitStack() as stack:
+        async with _signals(deadline) as stopping, AsyncExitStack() as stack:
             platform = await _connect(stack, home, settings, name, stopping)
             if platform is not None:
                 address_file = home / "run" / f"{name}.json"
                 async with ops_server(
                     platform.health, settings.metrics_host, settings.metrics_port, address_file
                 ):
-                    await _run_all(services, platform)
-    _log.info("process.stopped", services=[service.name for service in services])
+                    await _run_all(services, platform, deadline)
+    deadline.exit_code = 0
+    return None
 
 
 async def _connect(
@@ -72,7 +105,7 @@ async def _connect(
     return None
 
 
-async def _run_all(services: Sequence[Service], platform: Platform) -> None:
+async def _run_all(services: Sequence[Service], platform: Platform, deadline: Deadline) -> None:
     heart = asyncio.create_task(platform.health.beat())
     tasks = [asyncio.create_task(_insist(service, platform), name=service.name) for service in services]
     stop = asyncio.create_task(platform.stopping.wait())
@@ -83,6 +116,7 @@ async def _run_all(services: Sequence[Service], platform: Platform) -> None:
         early = [task for task in tasks if task.done()]
         if early and not platform.stopping.is_set():
             platform.stopping.set()
+            deadline.begin(EXIT_HARD_S)
             _log.error("service.ended_early", service=early[0].get_name())
         await asyncio.wait(tasks, timeout=DRAIN_S)
     finally:
@@ -124,25 +158,23 @@ def _root(error: BaseException) -> BaseException:
 
 
 @asynccontextmanager
-async def _signals() -> AsyncIterator[asyncio.Event]:
+async def _signals(deadline: Deadline) -> AsyncIterator[asyncio.Event]:
     """An event that the first signal sets."""
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
         if stopping.is_set():
+            kill_children()
             os._exit(1)
         _log.info("process.stopping")
         stopping.set()
-        signal.setitimer(
-            signal.ITIMER_REAL, EXIT_HARD_S
-        )  # SIGALRM ends the process even if the loop is stuck
+        deadline.begin(EXIT_HARD_S)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
         yield stopping
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
