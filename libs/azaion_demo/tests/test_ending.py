@@ -63,7 +63,7 @@ def test_the_demo_is_gone_in_time() -> None:
     deadline = Noted()
 
     async def demo() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         await asyncio.Event().wait()
 
     with pytest.raises(SystemExit):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS, PictureFacts
+from azaion_common.annotations.picture_limits import PictureLimits
+from azaion_common.annotations.pictures import PictureFacts
 from azaion_common.annotations.profiles import Action, Role
 from azaion_common.annotations.wire import STREAM, AnnotationMessage, BulkMessage, WireMessage
 from azaion_common.catalogue import Catalogue
@@ -30,7 +31,7 @@ def delivery(message: WireMessage, offset: int = 0) -> Delivery[WireMessage]:
 class Failing(Inspector):
     """Has a bug that one picture brings to light."""
 
-    def inspect(self, data: bytes) -> PictureFacts:
+    def inspect(self, data: bytes) -> PictureFacts | None:
         if data == b"bug":
             raise ZeroDivisionError
         return super().inspect(data)
@@ -39,7 +40,7 @@ class Failing(Inspector):
 @pytest.fixture
 def ingestor(tmp_path: Path, catalogue: Catalogue) -> Ingestor:
     blobs = FileBlobStore.open(tmp_path)
-    return Ingestor(blobs, catalogue, inspector=Failing(DEFAULT_MAX_PIXELS), changed=lambda: None)
+    return Ingestor(blobs, catalogue, inspector=Failing(PictureLimits()), changed=lambda: None)
 
 
 @pytest.fixture

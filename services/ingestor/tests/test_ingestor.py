@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from picturetest.attacks import ATTACKS, many_scans, png
 
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
 from azaion_common.annotations.wire import (
@@ -344,3 +345,63 @@ async def test_reading_the_stream_again_changes_nothing(
     assert await events(platform) == before
     count = await counts(platform)
     assert (count["applied"], count["passed_over"]) == (5, 5)
+
+
+async def test_hostile_pictures_hold_nobody_up(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """Each is quarantined with its reason; what comes between them and behind them is applied."""
+    names = ("1000 scans", "1 x 64000000", "1.9 million empty chunks", "8000 x 8000 RGBA", "65500 x 1")
+    hostile = [wire(message(f"bad-{number}", image=ATTACKS[each][0]())) for number, each in enumerate(names)]
+    good = [wire(message(f"good-{number}")) for number in range(len(names) + 1)]
+    sent = [each for pair in zip(good, hostile, strict=False) for each in pair] + good[-1:]
+
+    await ingest(platform, sent)
+
+    told = await events(platform)
+    refused = {event.name: event.reason for event in told if isinstance(event, ImageQuarantined)}
+    assert refused == {f"bad-{number}": ATTACKS[each][1] for number, each in enumerate(names)}
+    assert shown(platform.home)["data"] == {f"good-{number}" for number in range(len(good))}
+
+
+async def test_an_unusual_picture_is_ingested_like_any_other(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """One that is decoded in a process of its own ends up with its size where the others do."""
+    await ingest(platform, [wire(message("large", image=png(7000, 8000, colour=3)))])
+
+    (event,) = await events(platform)
+    assert isinstance(event, ImageSaved)
+    assert (event.width, event.height) == (7000, 8000)
+
+
+async def test_a_stop_does_not_wait_for_a_picture(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """What is being decoded is let go of, refused by nobody, and read again at the next start."""
+    (platform.home / "azaion.yaml").write_text(
+        "ingestor: {max_scans: 100000, max_unpacking_ratio: 10000, picture_timeout_s: 60}"
+    )
+    await platform.log.append(STREAM, [wire(message(image=many_scans(3000)))])
+    serving = asyncio.create_task(SERVICE.run(platform))
+    async with asyncio.timeout(20):
+        while not (processes := decoders()):
+            await asyncio.sleep(0.02)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        while any(process.exists() for process in processes):
+            await asyncio.sleep(0.02)
+    assert (await counts(platform))["next_offset"] == 0
+
+
+def decoders() -> list[Path]:
+    """Processes that decode a picture for this one."""
+    found = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    return [
+        Path("/proc", pid)
+        for pids in found
+        for pid in pids
+        if b"picture_process" in Path("/proc", pid, "cmdline").read_bytes()
+    ]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS, PictureFacts
+from azaion_common.annotations.picture_limits import PictureLimits
+from azaion_common.annotations.pictures import PictureFacts
 from azaion_common.errors import PermanentError
 from azaion_ingestor.inspector import REMEMBERED, Inspector
 
@@ -16,7 +17,7 @@ FACTS = PictureFacts("image/jpeg", 640, 480, "0" * 16)
 
 @pytest.fixture
 def inspector() -> Inspector:
-    return Inspector(DEFAULT_MAX_PIXELS)
+    return Inspector(PictureLimits())
 
 
 def sha256(data: bytes) -> str:
@@ -34,7 +35,10 @@ def test_a_known_picture_is_not_decoded_again(inspector: Inspector) -> None:
 
 def test_an_unknown_picture_is_looked_at(inspector: Inspector, picture: Callable[..., bytes]) -> None:
     """An edit may bring a picture that nobody has seen."""
-    assert inspector.inspect_again(picture(width=80, height=60)).width == 80
+    facts = inspector.inspect_again(picture(width=80, height=60))
+
+    assert facts is not None
+    assert facts.width == 80
 
 
 def test_the_oldest_is_forgotten(inspector: Inspector) -> None:

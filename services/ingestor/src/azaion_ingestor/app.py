@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 
 from azaion_common.annotations import wire
@@ -30,6 +30,11 @@ async def run(platform: Platform) -> None:
 async def serve(platform: Platform, part: Part) -> None:
     """Serve one part of the annotation stream."""
     settings = IngestorSettings.load(platform.home, SERVICE_NAME)
+    with closing(Inspector(settings.picture_limits)) as inspector:
+        await _serve(platform, part, settings, inspector)
+
+
+async def _serve(platform: Platform, part: Part, settings: IngestorSettings, inspector: Inspector) -> None:
     async with platform.open_ledger(part.ledger, tables.METADATA) as ledger:
         keeper = _keeper(platform, ledger)
         consumer = Consumer(
@@ -40,7 +45,7 @@ async def serve(platform: Platform, part: Part) -> None:
             handler=Ingestor(
                 platform.blobs,
                 platform.catalogue,
-                inspector=Inspector(settings.max_pixels),
+                inspector=inspector,
                 changed=keeper.ring,
                 is_ours=lambda name: platform.partitioning.stream_for(wire.STREAM, name) == part.stream,
                 check_threads=settings.check_threads,

@@ -43,7 +43,7 @@ Prepared = Incoming | BlobRef | None
 """What ``prepare`` makes: an annotation checked and stored, a bulk message's own bytes, or nothing."""
 
 Checked = tuple[tuple[Box, ...], PictureFacts | None]
-"""Boxes and picture of a message, where it brought one along."""
+"""Boxes and picture of a message, where it brought one along that is not costly."""
 
 
 def decode_annotation(record: Record, profile: str) -> Delivery[WireMessage]:
@@ -83,6 +83,7 @@ class Ingestor:
         self._inspector = inspector
         self._changed = changed
         self._checks = InGroups(self._check_all, at_once=check_threads, most=CHECKED_TOGETHER)
+        self._costly_checks = InGroups(self._inspect_costly, most=1)
         self._is_ours = is_ours
         """Of a picture's name: a message about many pictures goes to every part of a partitioned stream."""
 
@@ -152,12 +153,15 @@ class Ingestor:
         if isinstance(checked, Exception):
             raise checked
         boxes, facts = checked
-        content = None
-        if message.image is not None and facts is not None:
-            image = await self._blobs.put(message.image, facts.media_type)
-            self._inspector.remember(image.sha256, facts)
-            content = Content(image, facts)
+        content = await self._store(message.image or b"", facts) if _brings_picture(message) else None
         return Incoming(message.name, content, boxes, message.by_validator, _origin(message))
+
+    async def _store(self, data: bytes, facts: PictureFacts | None) -> Content:
+        if facts is None:  # others wait neither for it nor for its thread
+            facts = await self._costly_checks.put(data)
+        image = await self._blobs.put(data, facts.media_type)
+        self._inspector.remember(image.sha256, facts)
+        return Content(image, facts)
 
     def _check_all(self, messages: Sequence[AnnotationMessage]) -> Sequence[Checked | Exception]:
         """In a thread. What is wrong with one message is no business of the others in its group."""
@@ -169,15 +173,25 @@ class Ingestor:
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             return error
 
+    def _inspect_costly(self, pictures: Sequence[bytes]) -> Sequence[PictureFacts]:
+        return [self._inspector.inspect_costly(data) for data in pictures]
+
     def _check(self, message: AnnotationMessage) -> Checked:
         facts = self._look_at(message)
         return parse_detections(message.detections, self._catalogue), facts
 
     def _look_at(self, message: AnnotationMessage) -> PictureFacts | None:
-        if message.action is not Action.EDITED:
-            return None if message.image is None else self._inspector.inspect(message.image)
-        # An edit keeps the picture that is there; some producers say so with an empty image.
-        return self._inspector.inspect_again(message.image) if message.image else None
+        if not _brings_picture(message):
+            return None
+        inspect = (
+            self._inspector.inspect_again if message.action is Action.EDITED else self._inspector.inspect
+        )
+        return inspect(message.image or b"")
+
+
+def _brings_picture(message: AnnotationMessage) -> bool:
+    """An edit keeps the picture that is there; some producers say so with an empty image."""
+    return bool(message.image) if message.action is Action.EDITED else message.image is not None
 
 
 def _origin(message: AnnotationMessage) -> Origin:

@@ -6,29 +6,41 @@ import hashlib
 from collections import OrderedDict
 from threading import Lock
 
-from azaion_common.annotations.pictures import PictureFacts, inspect_picture
+from azaion_common.annotations.picture_limits import PictureLimits
+from azaion_common.annotations.picture_process import PictureProcess
+from azaion_common.annotations.pictures import PictureFacts, describe, look
 
 REMEMBERED = 4096
 
 
 class Inspector:
-    """``inspect_picture`` with a memory of sound pictures. May be used from several threads."""
+    """``inspect_picture`` in two steps, with a memory of sound pictures. May be used from several threads."""
 
-    def __init__(self, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
+    def __init__(self, limits: PictureLimits) -> None:
+        self._limits = limits
+        self._process = PictureProcess(limits)
         self._facts: OrderedDict[str, PictureFacts] = OrderedDict()
         self._lock = Lock()
 
-    def inspect(self, data: bytes) -> PictureFacts:
-        """Raises as ``inspect_picture``."""
-        return inspect_picture(data, max_pixels=self._max_pixels)
+    def inspect(self, data: bytes) -> PictureFacts | None:
+        """What an ordinary picture shows; None when it is for ``inspect_costly``. Raises as ``inspect_picture``."""
+        structure = look(data, self._limits)
+        return None if structure.is_costly else describe(structure)
 
-    def inspect_again(self, data: bytes) -> PictureFacts:
-        """Of a picture that may be known; raises as ``inspect_picture``."""
+    def inspect_again(self, data: bytes) -> PictureFacts | None:
+        """As ``inspect``, of a picture that may be known."""
         sha256 = hashlib.sha256(data).hexdigest()
         with self._lock:
             known = self._facts.get(sha256)
         return known or self.inspect(data)
+
+    def inspect_costly(self, data: bytes) -> PictureFacts:
+        """One at a time, in a process that is killed when it takes too long. Raises as ``PictureProcess.inspect``."""
+        return PictureFacts(**self._process.inspect(data))
+
+    def close(self) -> None:
+        """Let go of the picture that is being inspected in a process."""
+        self._process.close()
 
     def remember(self, sha256: str, facts: PictureFacts) -> None:
         with self._lock:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
-from PIL import Image, ImageOps
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
-from azaion_common.errors import PermanentError
+from azaion_common.annotations import picture_process
+from azaion_common.annotations.picture_limits import PictureLimits
+from azaion_common.annotations.picture_structure import look
+from azaion_common.annotations.structure import Structure, truncated, unreadable
 
-DEFAULT_MAX_PIXELS = 64_000_000
-_FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png"}
+__all__ = ["PictureFacts", "describe", "inspect_picture", "look"]
+
+_READERS = {"image/jpeg": JpegImagePlugin.JpegImageFile, "image/png": PngImagePlugin.PngImageFile}
 _REDUCTION = 8
 _MIRRORING_AXES = 5
 """EXIF orientations from this one on swap width and height."""
+_UPRIGHT: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PNG_END = b"IEND\xaeB`\x82"
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,59 +42,61 @@ class PictureFacts:
     dhash: str
 
 
-def inspect_picture(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFacts:
-    """Decode a JPEG or PNG completely and describe it.
+def inspect_picture(data: bytes, limits: PictureLimits | None = None) -> PictureFacts:
+    """Decode a JPEG or PNG completely and describe it; a costly one in a process of its own, which is waited for.
 
     Raises:
-        PermanentError: ``picture_empty``, ``picture_unreadable``, ``picture_truncated``, ``picture_too_large``.
+        PermanentError: as ``look``, ``describe`` and ``picture_process.PictureProcess.inspect``.
     """
-    if not data:
-        raise PermanentError("picture_empty", "the picture has 0 bytes")
+    limits = limits or PictureLimits()
+    structure = look(data, limits)
+    if structure.is_costly:
+        return PictureFacts(**picture_process.PictureProcess(limits).inspect(data))
+    return describe(structure)
+
+
+def describe(structure: Structure) -> PictureFacts:
+    """Decode the pixels of ``structure``, in this thread.
+
+    Raises:
+        PermanentError: ``picture_unreadable``, ``picture_truncated``.
+        MemoryError: where memory is limited.
+    """
+    width, height = structure.width, structure.height
+    if structure.orientation >= _MIRRORING_AXES:
+        width, height = height, width
+    return PictureFacts(
+        structure.media_type, width, height, _dhash(_decoded(structure), structure.orientation)
+    )
+
+
+def _decoded(structure: Structure) -> Image.Image:
     try:
-        return _inspect(data, max_pixels)
-    except PermanentError:
-        raise
-    except _BOMBS as error:
-        raise _too_large("pixels beyond any limit") from error
-    except Exception as error:  # noqa: BLE001 - a decoder on hostile bytes may raise anything
-        _refuse(data, error)
-
-
-def _inspect(data: bytes, max_pixels: int) -> PictureFacts:
-    with Image.open(io.BytesIO(data), formats=tuple(_FORMATS)) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise _too_large(f"{width} x {height} pixels")
+        image = _READERS[structure.media_type](io.BytesIO(structure.pixels))
         # Decoding at 1/8 in grey still reads every coded byte, at a fraction of the time.
-        image.draft("L", (width // _REDUCTION, height // _REDUCTION))
+        image.draft("L", (max(structure.width // _REDUCTION, 1), max(structure.height // _REDUCTION, 1)))
         image.load()
-        if image.getexif().get(0x0112, 1) >= _MIRRORING_AXES:
-            width, height = height, width
-        upright = ImageOps.exif_transpose(image)
-        return PictureFacts(_FORMATS[str(image.format)], width, height, _dhash(upright))
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder on hostile bytes may raise anything
+        cut_png = structure.media_type == "image/png" and _PNG_END not in structure.pixels[-64:]
+        if "truncated" in str(error) or cut_png:
+            raise truncated(structure.pixels) from error
+        raise unreadable() from error
+    return image
 
 
-def _dhash(image: Image.Image) -> str:
+def _dhash(image: Image.Image, orientation: int) -> str:
     """64-bit difference hash: is each pixel of a 9 x 8 grey miniature brighter than its right neighbour?
 
     After N. Krawetz, "Kind of Like That", 2013. Sixteen hex digits, rows from the top.
     """
-    pixels = image.convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
+    grey = image.convert("L")
+    if orientation in _UPRIGHT:
+        grey = grey.transpose(_UPRIGHT[orientation])
+    pixels = grey.resize((9, 8), Image.Resampling.BOX).tobytes()
     bits = 0
     for row in range(8):
         for column in range(row * 9, row * 9 + 8):
             bits = bits << 1 | (pixels[column] > pixels[column + 1])
     return struct.pack(">Q", bits).hex()
-
-
-def _refuse(data: bytes, error: Exception) -> NoReturn:
-    cut_png = data.startswith(b"\x89PNG") and _PNG_END not in data[-64:]
-    if "truncated" in str(error) or cut_png:
-        raise PermanentError(
-            "picture_truncated", f"the picture ends too early ({len(data)} bytes)"
-        ) from error
-    raise PermanentError("picture_unreadable", "neither a JPEG nor a PNG that can be decoded") from error
-
-
-def _too_large(what: str) -> PermanentError:
-    return PermanentError("picture_too_large", f"the picture has {what}")

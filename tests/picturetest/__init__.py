@@ -1,0 +1,1 @@
+"""Pictures that somebody sends to stop whoever decodes them."""
