@@ -32,6 +32,9 @@ def prepare_settings(folder: Path, data: Path, weights: Path | None, root: Path)
     overrides = {"optimizer": "AdamW", "warmup_epochs": 0.5, "mosaic": 0.0, "cache": "ram", "nbs": 16}
     overrides |= {"epoch_pictures": 256, "lr0": 0.001, "scale": 0.3}
     settings["trainer"] = {"quiet_s": 15, "imgsz": 320, "batch": 16, "epochs": 4, "overrides": overrides}
+    settings["trainer"]["min_map50"] = (
+        0  # without weights, minutes make no model that would be released otherwise
+    )
     settings["augmentor"] = {"workers": 2}
     if weights:
         shutil.copy(weights, folder / "weights.pt")

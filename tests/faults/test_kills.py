@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ingestor": {"batch": 8},
     "trainer": {
         "min_new_pictures": 0,
+        "min_map50": 0,
         "imgsz": 64,
         "epochs": EPOCHS,
         "batch": 16,

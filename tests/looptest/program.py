@@ -25,6 +25,7 @@ START_S = 60.0
 TINY: Mapping[str, Mapping[str, Any]] = {
     "trainer": {
         "min_new_pictures": 0,
+        "min_map50": 0,
         "imgsz": 64,
         "epochs": 2,
         "batch": 16,

@@ -29,6 +29,7 @@ from azaion_common.events import (
     models,
 )
 from azaion_common.events.codec import decode
+from azaion_common.events.models import Hardware
 from azaion_common.ledger.handler import Delivery, Outgoing
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
@@ -38,13 +39,15 @@ from azaion_trainer.dataset import Formation, ReadyPicture, form_dataset
 from azaion_trainer.evaluation import Found
 from azaion_trainer.groups import GroupingRules, Picture
 from azaion_trainer.handlers import PictureKeeper
-from azaion_trainer.parameters import TrainingParameters
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes
+from azaion_trainer.plan import Prospect
 from azaion_trainer.ports import OnEpoch, PictureDetections, TrainedCheckpoint
 from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.split import Placed, SplitPolicy
 from azaion_trainer.tables import METADATA
 
 CATALOGUE = Catalogue.default()
+CPU = Hardware(device="cpu", name="Testor 9000", threads=2)
 SIZE = 100
 
 
@@ -131,8 +134,16 @@ class FakeToolchain:
     skill: float = 1.0
     error: AzaionError | None = None
     dies_at: str = ""
+    refuses: AzaionError | None = None
+    hardware: Hardware = CPU
+    pictures_per_second: float = 20.0
     trained: list[tuple[Path, TrainingParameters]] = field(default_factory=list)
     detected: list[Path] = field(default_factory=list)
+
+    async def probe(self, wishes: TrainingWishes) -> Prospect:
+        if self.refuses:
+            raise self.refuses
+        return Prospect(self.hardware, wishes.imgsz or 320, self.pictures_per_second)
 
     async def train(
         self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch
@@ -159,7 +170,7 @@ class FakeToolchain:
             raise self.error
         best = workdir / "best.pt"
         best.write_bytes(f"{self.skill} {data.parent.name} {parameters.epochs}".encode())
-        return TrainedCheckpoint(best, tuple(curves), 12.5, {"name": "fake", "fake": "1"})
+        return TrainedCheckpoint(best, tuple(curves), 12.5, {"name": "fake", "fake": "1"}, self.hardware)
 
     async def detect(
         self, checkpoint: Path, images: Sequence[Path], *, imgsz: int, device: str, output: Path
@@ -197,7 +208,7 @@ def killed() -> type[BaseException]:
 
 @pytest.fixture
 def settings() -> TrainerSettings:
-    return TrainerSettings(epochs=3, imgsz=320, augmentation_wait_s=0)
+    return TrainerSettings(epochs=3, imgsz=320, augmentation_wait_s=0, min_map50=0)
 
 
 @pytest.fixture

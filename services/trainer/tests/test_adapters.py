@@ -13,15 +13,17 @@ import yaml
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import EpochMetrics
+from azaion_common.events.models import Hardware
 from azaion_common.runtime.platform import Platform
 from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders, verify_folder
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining, epoch_metrics, read_detections
 from azaion_trainer.certificate import certify
 from azaion_trainer.dataset import Formation
-from azaion_trainer.parameters import TrainingParameters
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes
 
 Call = Callable[..., Any]
+CPU = Hardware(device="cpu", name="Testor 9000", threads=2)
 NAMES = [f"p{number:02}" for number in range(20)]
 
 
@@ -189,7 +191,14 @@ job = json.loads(sys.stdin.readline())
 print(json.dumps({"type": "progress", "stage": "train", "epoch": 1, "epochs": 1, "batch": 1, "batches": 2}))
 print(json.dumps({"type": "epoch", "epoch": 1, "epochs": 1, "metrics": {"map50": 0.5}, "loss": {}, "seconds": 1}))
 print(json.dumps({"type": "result", "best": "/best.pt", "curves": [{"epoch": 1}], "train_seconds": 2,
-                  "ultralytics": "9", "torch": "8", "job": job}))
+                  "ultralytics": "9", "torch": "8", "job": job,
+                  "hardware": {"device": "cpu", "name": "Testor 9000", "threads": 2}}))
+"""
+FAKE_PROBE = """
+import json, sys
+job = json.loads(sys.stdin.readline())
+print(json.dumps({"type": "result", "hardware": {"device": "cpu", "name": "Testor 9000", "threads": 2},
+                  "imgsz": job["imgsz_on_cpu"], "pictures_per_second": 7.5}))
 """
 
 
@@ -205,7 +214,7 @@ async def test_a_training_speaks_the_protocol_of_the_child(tmp_path: Path) -> No
     parameters = TrainingParameters(
         epochs=1, imgsz=64, batch=2, architecture="yolo11n", weights=Path("/w.pt")
     )
-    training = UltralyticsTraining(Toolchain([sys.executable, str(script)]))
+    training = UltralyticsTraining(Toolchain([sys.executable, str(script)]), niceness=10)
     trained = await training.train(Path("/data.yaml"), tmp_path, parameters, on_epoch)
 
     assert [point.metrics for point in told] == [{"map50": 0.5}]
@@ -216,5 +225,21 @@ async def test_a_training_speaks_the_protocol_of_the_child(tmp_path: Path) -> No
     assert json.loads((tmp_path / "job.json").read_text()) == {
         "operation": "train", "data": "/data.yaml", "workdir": str(tmp_path), "weights": "/w.pt",
         "architecture": "yolo11n", "epochs": 1, "imgsz": 64, "batch": 2, "device": "auto", "seed": 0,
-        "threads": None, "overrides": {},
+        "threads": None, "overrides": {}, "niceness": 10,
+    }  # fmt: skip
+    assert trained.hardware == CPU
+
+
+async def test_a_training_is_probed_before_it_is_begun(tmp_path: Path) -> None:
+    """Sizes for either kind of machine go out, what it is and how fast it is come back."""
+    script = tmp_path / "child.py"
+    script.write_text(FAKE_PROBE + f"open({str(tmp_path / 'job.json')!r}, 'w').write(json.dumps(job))\n")
+    wishes = TrainingWishes(batch=2, architecture="yolo11s", overrides={"lr0": 0.1})
+
+    prospect = await UltralyticsTraining(Toolchain([sys.executable, str(script)])).probe(wishes)
+
+    assert (prospect.hardware, prospect.imgsz, prospect.pictures_per_second) == (CPU, 320, 7.5)
+    assert json.loads((tmp_path / "job.json").read_text()) == {
+        "operation": "probe", "imgsz": 640, "imgsz_on_cpu": 320, "batch": 2, "architecture": "yolo11s",
+        "device": "auto", "threads": None, "overrides": {"lr0": 0.1},
     }  # fmt: skip

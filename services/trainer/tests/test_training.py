@@ -231,6 +231,89 @@ async def test_a_worse_model_is_rejected_and_the_champion_stays(
 
 
 @pytest.mark.usefixtures("stocked")
+async def test_a_first_model_that_finds_nothing_is_no_champion(
+    *,
+    platform: Platform,
+    settings: TrainerSettings,
+    ledger: Ledger,
+    toolchain: Any,
+    told: Call,
+) -> None:
+    """By the floor that is set without being set; the next one that finds something is the first."""
+    defaults = settings.model_copy(update={"min_map50": TrainerSettings().min_map50})
+    trainer = make_trainer(platform, defaults, ledger, toolchain)
+    toolchain.skill = 0.0
+    await finish(trainer, JOB)
+    toolchain.skill = 1.0
+    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+    await flushed(platform, ledger)
+
+    (refused,) = await told(ModelRejected)
+    (first,) = await told(ModelTrained)
+    assert refused.champion_id is first.lineage.parent_model_id is None
+    assert "min_map50" in refused.reason
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_small_test_side_is_told_before_the_training_and_in_the_verdict(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """Two scenes of five, with the setting's name; a rejection rests on as few."""
+    await finish(trainer, JOB)
+    toolchain.skill = 0.5
+    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+    await flushed(platform, ledger)
+
+    started, *_ = await told(TrainingStarted)
+    verdicts = await told(ModelTrained, ModelRejected)
+    assert any("min_test_groups" in note for note in started.notes)
+    assert all("min_test_groups" in verdict.reason for verdict in verdicts)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_run_says_on_what_it_runs_and_how_long(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """Before it, by a speed that was measured; and after it, with the model and for Grafana."""
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    (started,), (model,) = await told(TrainingStarted), await told(ModelTrained)
+    assert started.hardware == model.hardware == toolchain.hardware
+    assert 1 < started.estimated_seconds < 60
+    shown = [sample.labels for family in metrics.HARDWARE.collect() for sample in family.samples]
+    assert shown == [{"device": "cpu", "name": "Testor 9000"}]
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_gpu_that_cannot_be_used_fails_the_run_before_anything_is_formed(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """It is never trained on the CPU instead."""
+    toolchain.refuses = PermanentError("device_unavailable", "the driver is too old")
+
+    with pytest.raises(PermanentError, match="device_unavailable"):
+        await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    assert toolchain.trained == []
+    assert not await told(DatasetFormed, TrainingStarted)
+
+
+@pytest.mark.usefixtures("stocked")
+async def test_a_model_carries_the_thresholds_of_the_validation_side(
+    *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
+) -> None:
+    """By class name, between its 0.9 and nothing; the test side only has its figures taken."""
+    await finish(trainer, JOB)
+    await flushed(platform, ledger)
+
+    (formed,), (model,) = await told(DatasetFormed), await told(ModelTrained)
+    assert model.thresholds == {"car": 0.47, "truck": 0.47}
+    assert model.metrics.pictures == formed.counts.test
+
+
+@pytest.mark.usefixtures("stocked")
 async def test_a_better_model_becomes_the_champion(
     *, platform: Platform, trainer: Trainer, ledger: Ledger, toolchain: Any, told: Call
 ) -> None:

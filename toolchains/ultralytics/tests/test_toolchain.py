@@ -256,6 +256,27 @@ def test_torchscript_can_be_exported(start: Start, trained: dict[str, Any], tmp_
     assert (result["opset"], Path(result["output"]).is_file()) == (None, True)
 
 
+def test_a_training_is_probed_before_it_is_begun(start: Start) -> None:
+    """What it would run on, and how fast: measured, on the CPU as here is no GPU."""
+    job = {"operation": "probe", "imgsz": 640, "imgsz_on_cpu": 64, "batch": 2, "threads": 1, "device": "cpu"}
+
+    result = outcome(start, job)
+
+    assert result["hardware"]["device"] == "cpu"
+    assert result["hardware"]["threads"] == 1
+    assert result["imgsz"] == 64
+    assert result["pictures_per_second"] > 0
+
+
+def test_settings_are_checked_without_torch(start: Start) -> None:
+    """All that there are, with what they take, and what is wrong with these."""
+    result = outcome(start, {"operation": "check", "overrides": {"lr0": 2, "foo": 3, "mosaic": 0}})
+
+    assert result["problems"].keys() == {"lr0", "foo"}
+    assert result["settings"]["cos_lr"] == "true or false"
+    assert "yolo11n" in result["architectures"]
+
+
 def test_describe(start: Start, trained: dict[str, Any]) -> None:
     """A checkpoint says its classes, size, architecture and number of parameters."""
     described = outcome(start, {"operation": "describe", "checkpoint": trained["result"]["best"]})

@@ -15,6 +15,7 @@ from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef, ClassMetrics, Lineage, Metrics, ModelRejected, ModelTrained, models
 from azaion_common.events.codec import encode
 from azaion_common.events.envelope import wrap
+from azaion_common.events.models import Hardware
 from azaion_common.runtime.transports import log_path
 from azaion_common.streams import Message
 from azaion_common.streams.sqlite import SqliteEventLog
@@ -43,6 +44,7 @@ def trained(model_id: str = FIRST) -> ModelTrained:
             toolchain={"ultralytics": "8"},
         ),
         train_seconds=1.0,
+        hardware=Hardware(device="cpu", name="Testor 9000", threads=2),
         probe_images=(),
     )
 
@@ -96,6 +98,14 @@ def test_lineage_leads_back_to_the_stream(home: Path) -> None:
 
     assert "2" * 64 in text
     assert "azaion.images: everything before offset 42" in text
+
+
+def test_a_model_says_on_what_it_was_trained(home: Path) -> None:
+    """In its lineage for people, in what is shown for machines."""
+    shown = json.loads(run("show", "aa", "--home", str(home)))
+
+    assert "on the CPU (Testor 9000, 2 threads)" in run("lineage", "aa", "--home", str(home))
+    assert shown["hardware"] == {"device": "cpu", "name": "Testor 9000", "threads": 2}
 
 
 async def test_an_unknown_model_is_a_clear_error(home: Path) -> None:

@@ -36,6 +36,7 @@ from azaion_common.events import (
     TrainingStarted,
     Variant,
 )
+from azaion_common.events.models import Hardware
 from azaion_common.storage.files import FileBlobStore
 from azaion_demo.loop_state import LoopState
 from azaion_demo.run import Outcome
@@ -227,6 +228,7 @@ def _trained(story: Story, dataset_id: str) -> ModelTrained:
         ),
         curves=tuple(_epoch(number, story.epochs) for number in range(1, story.epochs + 1)),
         train_seconds=245.0, probe_images=(),
+        hardware=Hardware(device="0", name="NVIDIA Test", threads=16),
     )  # fmt: skip
 
 

@@ -91,6 +91,11 @@ async def test_the_report_is_one_file_with_everything_in_it(make: Make) -> None:
     assert path.stat().st_size < LIMIT_BYTES
 
 
+async def test_the_report_says_on_what_the_model_was_trained(make: Make) -> None:
+    """The device and its name."""
+    assert "on the GPU 0 (NVIDIA Test)" in (await written(make())).text
+
+
 @pytest.mark.parametrize(
     "story",
     [

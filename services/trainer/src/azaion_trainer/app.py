@@ -16,10 +16,11 @@ from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
 from azaion_trainer.forming import DatasetFormer
+from azaion_trainer.gate import GateRules
 from azaion_trainer.groups import GroupingRules
 from azaion_trainer.handlers import PictureKeeper
 from azaion_trainer.measuring import Bench
-from azaion_trainer.parameters import QUEUE, TrainingParameters
+from azaion_trainer.parameters import QUEUE, TrainingWishes
 from azaion_trainer.ports import TrainingToolchain
 from azaion_trainer.schedule import ScheduleRules
 from azaion_trainer.scheduling import Scheduler
@@ -27,12 +28,15 @@ from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.tables import METADATA, PICTURES, POSITIONS, VARIANTS
 from azaion_trainer.training import Trainer
 
+EMBEDDED_NICENESS = 10
+
 
 async def run(platform: Platform) -> None:
     settings = TrainerSettings.load(platform.home, "trainer")
     command = ToolchainSettings.load(platform.home, "toolchains").ultralytics_command()
     async with platform.open_ledger("trainer", METADATA) as ledger:
-        await serve(platform, settings, ledger, UltralyticsTraining(Toolchain(command)))
+        toolchain = UltralyticsTraining(Toolchain(command), niceness(platform, settings))
+        await serve(platform, settings, ledger, toolchain)
 
 
 async def serve(
@@ -75,14 +79,22 @@ def make_trainer(
         bench=Bench(toolchain, folders, platform.blobs),
         defaults=training_defaults(settings),
         tolerance=settings.tolerance,
+        gate=GateRules(settings.min_map50, settings.min_test_groups, settings.few_test_groups),
         home=platform.home,
     )
 
 
-def training_defaults(settings: TrainerSettings) -> TrainingParameters:
-    return TrainingParameters.model_validate(
-        {name: getattr(settings, name) for name in TrainingParameters.model_fields}
+def training_defaults(settings: TrainerSettings) -> TrainingWishes:
+    return TrainingWishes.model_validate(
+        {name: getattr(settings, name) for name in TrainingWishes.model_fields}
     )
+
+
+def niceness(platform: Platform, settings: TrainerSettings) -> int:
+    """Where everything shares one machine, a training is what can wait."""
+    if settings.niceness is not None:
+        return settings.niceness
+    return EMBEDDED_NICENESS if platform.settings.jobs_url is None else 0
 
 
 def _consumer(platform: Platform, ledger: Ledger, stream: str) -> Consumer[Event, None]:

@@ -36,6 +36,9 @@ class Verdict:
     interval: tuple[float, float]
 
 
+FIRST = Verdict(promoted=True, reason="the first model", difference=0.0, interval=(0.0, 0.0))
+
+
 def compare(
     challenger: Evaluation,
     champion: Evaluation,

@@ -9,7 +9,7 @@ many as the detectors here may return. The matches are kept, so that models can 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -60,13 +60,14 @@ class Matches:
 
     ``hits`` and ``ignored`` are (10, d): at each IoU threshold, whether the detection matched an object, and whether
     it counts neither for nor against. ``picture`` (d,) says where it was found; ``objects`` (pictures,) counts what
-    was to be found.
+    was to be found; ``scores`` (d,) are those of the detections.
     """
 
     hits: Bools
     ignored: Bools
     picture: Ints
     objects: Ints
+    scores: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Evaluation:
 
     metrics: Metrics
     matches: Mapping[str, Matches]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By class name, where they were asked for."""
 
 
 def evaluate(samples: Sequence[Sample], class_names: Sequence[str]) -> Evaluation:
@@ -113,6 +116,7 @@ def match_class(samples: Sequence[Sample], class_id: int, condition: str | None 
         ignored=np.concatenate([empty, *(part[2] for part in parts)], axis=1)[:, order],
         picture=np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])[order],
         objects=np.array([part[3] for part in parts], dtype=np.int64),
+        scores=scores[order],
     )
 
 

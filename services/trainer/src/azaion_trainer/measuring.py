@@ -14,6 +14,10 @@ from azaion_common.storage import BlobStore
 from azaion_trainer.evaluation import Evaluation, Found, Sample, Truth, evaluate
 from azaion_trainer.manifest import DatasetPicture, Manifest
 from azaion_trainer.ports import DatasetFolders, PictureDetections, TrainingToolchain
+from azaion_trainer.thresholds import best_thresholds
+
+THRESHOLD_PICTURES = 1000
+"""F1 is a figure of the whole side: more pictures would cost time and say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +38,40 @@ class Bench:
         imgsz: int,
         device: str,
         output: Path,
+        thresholds: bool = False,
     ) -> Evaluation:
-        """Metrics over the classes of the manifest, for a model whose class ids mean ``class_names``."""
+        """Metrics over the classes of the manifest, for a model whose class ids mean ``class_names``.
+
+        The valid side is looked at as well, for the thresholds: nothing is chosen on the test side.
+        """
         pictures = list(manifest.side("test"))
-        images = [self.folders.image(folder, picture) for picture in pictures]
+        set_aside = spread(list(manifest.side("valid")), THRESHOLD_PICTURES) if thresholds else []
+        images = [self.folders.image(folder, picture) for picture in (*pictures, *set_aside)]
         detections = await self.toolchain.detect(
             checkpoint, images, imgsz=imgsz, device=device, output=output
         )
         renamed = renumber(class_names, manifest.class_names)
         samples = [
             Sample(await self._truth(manifest, picture, each), _renumbered(each.found, renamed))
-            for picture, each in zip(pictures, detections, strict=True)
+            for picture, each in zip((*pictures, *set_aside), detections, strict=True)
         ]
-        evaluation = evaluate(samples, manifest.class_names)
+        test, valid = samples[: len(pictures)], samples[len(pictures) :]
+        evaluation = evaluate(test, manifest.class_names)
         known = {name: each for name, each in evaluation.matches.items() if name in class_names}
-        return Evaluation(evaluation.metrics, known)
+        return Evaluation(evaluation.metrics, known, best_thresholds(valid, manifest.class_names))
 
     async def _truth(
         self, manifest: Manifest, picture: DatasetPicture, detections: PictureDetections
     ) -> Truth:
         labels = (await self.blobs.get(picture.files[0].labels.sha256)).decode()
         return truth_of(labels, manifest, detections.width, detections.height)
+
+
+def spread(pictures: Sequence[DatasetPicture], limit: int) -> Sequence[DatasetPicture]:
+    """At most ``limit`` of them, evenly spread over their order."""
+    if len(pictures) <= limit:
+        return pictures
+    return [pictures[number * len(pictures) // limit] for number in range(limit)]
 
 
 def truth_of(labels: str, manifest: Manifest, width: int, height: int) -> Truth:

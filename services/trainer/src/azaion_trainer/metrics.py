@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
+from azaion_common.events.models import Hardware
+
 PICTURE_EVENTS = Counter("azaion_trainer_picture_events", "Events about pictures, by type", ["type"])
 EPOCH = Gauge("azaion_trainer_epoch", "Epochs done of the running training; 0 when none runs")
 EPOCHS = Gauge("azaion_trainer_epochs", "Epochs of the running training")
@@ -17,6 +19,19 @@ GPU_MEMORY = Gauge(
 RUNS = Counter("azaion_trainer_runs", "Training runs, by outcome", ["outcome"])
 TRAIN_SECONDS = Counter("azaion_trainer_train_seconds", "Seconds spent training, resumes included")
 CHAMPION_MAP = Gauge("azaion_trainer_champion_map50_95", "mAP50-95 of the champion when it was promoted")
+
+HARDWARE = Gauge(
+    "azaion_trainer_hardware_info",
+    "What the newest training ran on: 1, with its device and name",
+    ["device", "name"],
+)
+
+
+def show_hardware(hardware: Hardware) -> None:
+    """One value, of the newest training."""
+    HARDWARE.clear()
+    HARDWARE.labels(hardware.device, hardware.name).set(1)
+
 
 for outcome in ("trained", "rejected", "failed"):
     RUNS.labels(outcome)  # 0 until there is one: a rise can only be seen from a number

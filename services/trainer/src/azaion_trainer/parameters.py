@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,7 @@ from azaion_common.events.references import Sha256
 from azaion_common.jobs import Job
 
 QUEUE = "trainings"
+DEVICE = r"^(cpu|auto|\d{1,3})$"
 
 
 class TrainingRequest(BaseModel):
@@ -25,23 +26,24 @@ class TrainingRequest(BaseModel):
     overrides: dict[str, Any] = Field(default_factory=dict)
 
 
-class TrainingParameters(BaseModel):
-    """Everything that decides a training besides its dataset. ``overrides`` go to the toolchain as they are."""
+class TrainingWishes(BaseModel):
+    """What is wanted of a training; what is None is chosen for the machine that it runs on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    budget_hours: float | None = Field(default=None, gt=0, le=10_000, allow_inf_nan=False)
     picture_passes: int | None = Field(default=None, ge=1)
-    imgsz: int = Field(ge=32, multiple_of=32)
-    batch: int = Field(ge=1)
-    architecture: str
+    imgsz: int | None = Field(default=None, ge=32, le=4096, multiple_of=32)
+    batch: int = Field(ge=1, le=4096)
+    architecture: str = Field(min_length=1)
     weights: Path | None = None
-    device: str = "auto"
-    seed: int = 0
-    threads: int | None = None
+    device: str = Field(default="auto", pattern=DEVICE)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     overrides: dict[str, Any] = Field(default_factory=dict)
 
-    def overridden(self, changes: dict[str, Any]) -> TrainingParameters:
+    def overridden(self, changes: dict[str, Any]) -> Self:
         """With ``changes``: known names replace a field, all others are the toolchain's.
 
         Raises:
@@ -52,20 +54,11 @@ class TrainingParameters(BaseModel):
         fields = {**self.model_dump(), **own}
         fields["overrides"] = {**self.overrides, **own.get("overrides", {}), **theirs}
         try:
-            return TrainingParameters.model_validate(fields)
+            return self.model_validate(fields)
         except ValidationError as error:
             raise _invalid(error) from error
 
-    def for_files(self, train_files: int) -> TrainingParameters:
-        """With the number of epochs that the budget ``picture_passes`` allows; without one, unchanged."""
-        if self.picture_passes is None:
-            return self
-        drawn = self.overrides.get("epoch_pictures")  # the toolchain's: an epoch is a draw of so many
-        per_epoch = min(train_files, drawn) if isinstance(drawn, int) and drawn > 0 else train_files
-        epochs = round(self.picture_passes / max(per_epoch, 1))
-        return self.model_copy(update={"epochs": max(1, min(epochs, self.epochs))})
-
-    def with_home(self, home: Path) -> TrainingParameters:
+    def with_home(self, home: Path) -> Self:
         """With ``weights`` as an absolute path.
 
         Raises:
@@ -77,6 +70,13 @@ class TrainingParameters(BaseModel):
         if not weights.is_file():
             raise PermanentError("weights_missing", f"there is no checkpoint {weights}")
         return self.model_copy(update={"weights": weights})
+
+
+class TrainingParameters(TrainingWishes):
+    """Everything that decides a training besides its dataset. ``overrides`` go to the toolchain as they are."""
+
+    epochs: int = Field(ge=1)
+    imgsz: int = Field(ge=32, multiple_of=32)
 
 
 def parse_request(job: Job) -> TrainingRequest:

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Protocol
 
 from azaion_common.events import EpochMetrics
+from azaion_common.events.models import Hardware
 from azaion_trainer.certificate import Certificate
 from azaion_trainer.evaluation import Found
 from azaion_trainer.manifest import DatasetPicture, Manifest
-from azaion_trainer.parameters import TrainingParameters
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes
+from azaion_trainer.plan import Prospect
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedCheckpoint:
-    """What a training leaves behind. ``versions`` names the toolchain and its libraries."""
+    """What a training leaves behind. ``versions`` names the toolchain and its libraries, ``hardware`` where it ended."""
 
     path: Path
     curves: tuple[EpochMetrics, ...]
     train_seconds: float
     versions: dict[str, str]
+    hardware: Hardware | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,15 @@ OnEpoch = Callable[[EpochMetrics], Awaitable[None]]
 
 
 class TrainingToolchain(Protocol):
-    """The framework that trains and runs checkpoints. Both raise AzaionError as the framework says."""
+    """The framework that trains and runs checkpoints. All raise AzaionError as the framework says."""
+
+    async def probe(self, wishes: TrainingWishes) -> Prospect:
+        """What a training would run on and how fast, after its settings were checked.
+
+        Raises:
+            PermanentError: ``bad_job``, ``device_unavailable`` (a GPU that is there and cannot be used, too).
+        """
+        ...
 
     async def train(
         self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch

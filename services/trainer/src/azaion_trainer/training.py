@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,12 +36,14 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.storage import BlobStore
 from azaion_common.storage.durable import make_folder
 from azaion_trainer import metrics, runs
-from azaion_trainer.champion import Verdict, compare
+from azaion_trainer.champion import FIRST, Verdict, compare
 from azaion_trainer.evaluation import Evaluation
 from azaion_trainer.forming import DatasetFormer, FormedDataset, train_files
+from azaion_trainer.gate import GateRules, objection, remark
 from azaion_trainer.manifest import Manifest
 from azaion_trainer.measuring import Bench, probe_images
-from azaion_trainer.parameters import TrainingParameters, parse_request, run_id_of
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes, parse_request, run_id_of
+from azaion_trainer.plan import Prospect, plan_training
 from azaion_trainer.ports import TrainedCheckpoint, TrainingToolchain
 
 CHECKPOINT_MEDIA_TYPE = "application/x-pytorch"
@@ -73,15 +75,17 @@ class Trainer:
     toolchain: TrainingToolchain
     former: DatasetFormer
     bench: Bench
-    defaults: TrainingParameters
+    defaults: TrainingWishes
     tolerance: float
+    gate: GateRules
     home: Path
 
     async def run(self, job: Job) -> Finish:
         """Do a job; returns what ends it. Harmless to repeat after a kill at any point.
 
         Raises:
-            AzaionError: ``training_request_invalid``, ``weights_missing``, as the dataset and the toolchain say.
+            AzaionError: ``training_request_invalid``, ``weights_missing``, as the dataset and the toolchain say:
+                ``bad_job``, ``device_unavailable``…
         """
         await self._sweep()
         run = await self._begin(job)
@@ -120,24 +124,40 @@ class Trainer:
 
     async def _bind(self, job: Job, run_id: str) -> tuple[FormedDataset, TrainingParameters]:
         request = parse_request(job)
-        parameters = self.defaults.overridden(request.overrides).with_home(self.home)
+        wishes = self.defaults.overridden(request.overrides).with_home(self.home)
+        prospect = await self.toolchain.probe(wishes)
         dataset = await (self.former.load(request.dataset_id) if request.dataset_id else self.former.form())
-        parameters = parameters.for_files(train_files(dataset.manifest))
-        started = TrainingStarted(
-            run_id=run_id,
-            dataset_id=dataset.manifest.dataset_id,
-            epochs=parameters.epochs,
-            imgsz=parameters.imgsz,
-            batch=parameters.batch,
-        )
+        started, parameters = self._plan(run_id, dataset, wishes, prospect)
+        facts = {"run": run_id, "dataset": started.dataset_id, "notes": started.notes}
 
         def bind(connection: Connection) -> None:
             dataset.register(connection)
             runs.begin_run(connection, run_id, job.job_id, started.dataset_id, parameters)
             self.ledger.emit(connection, [Outgoing(models.STREAM, started, run_id)])
+            after_commit(connection, partial(_log.info, "training.started", **facts))
 
         await self.ledger.transact(bind)
         return dataset, parameters
+
+    def _plan(
+        self, run_id: str, dataset: FormedDataset, wishes: TrainingWishes, prospect: Prospect
+    ) -> tuple[TrainingStarted, TrainingParameters]:
+        manifest, sides = dataset.manifest, dataset.certificate.pictures
+        plan = plan_training(
+            wishes, prospect, train_files=train_files(manifest), valid_pictures=sides["valid"]
+        )
+        few = remark(dataset.certificate.groups["test"], sides["test"], self.gate)
+        started = TrainingStarted(
+            run_id=run_id,
+            dataset_id=manifest.dataset_id,
+            epochs=plan.parameters.epochs,
+            imgsz=plan.parameters.imgsz,
+            batch=plan.parameters.batch,
+            hardware=prospect.hardware,
+            estimated_seconds=plan.estimated_seconds,
+            notes=(*plan.notes, *([few] if few else [])),
+        )
+        return started, plan.parameters
 
     async def _train(self, run: Run) -> TrainedCheckpoint:
         _log.info(
@@ -157,6 +177,8 @@ class Trainer:
         finally:
             metrics.EPOCH.set(0)
             metrics.GPU_MEMORY.set(0)
+        if trained.hardware:
+            metrics.show_hardware(trained.hardware)
         await self._tell(run.run_id, trained.curves)
         return trained
 
@@ -173,17 +195,33 @@ class Trainer:
     async def _judge(self, run: Run, trained: TrainedCheckpoint) -> Finish:
         """Measure the model, and the champion on the same pictures, and decide between them."""
         evaluation = await self._measure(
-            run, trained.path, run.manifest.class_names, run.parameters.imgsz, "model"
+            run, trained.path, run.manifest.class_names, run.parameters.imgsz, "model", thresholds=True
         )
         champion = await self.ledger.read(runs.champion)
         candidate = await self._candidate(run, trained, evaluation, champion)
-        verdict = await self._compare(run, evaluation, champion) if champion else None
-        if champion is None or verdict is None or verdict.promoted:
+        verdict = await self._verdict(run, evaluation, champion)
+        if verdict.promoted:
             return await self._promotion(run, candidate, verdict)
         return self._rejection(run, candidate, champion, verdict)
 
+    async def _verdict(self, run: Run, evaluation: Evaluation, champion: ModelTrained | None) -> Verdict:
+        """What every model has to reach, then the champion; with a word on a test side that is too small."""
+        groups = len({picture.group for picture in run.manifest.side("test")})
+        verdict = await self._compare(run, evaluation, champion) if champion else FIRST
+        if against := objection(evaluation.metrics, groups, self.gate):
+            return replace(verdict, promoted=False, reason=against)
+        few = remark(groups, evaluation.metrics.pictures, self.gate)
+        return replace(verdict, reason=f"{verdict.reason}; {few}") if few else verdict
+
     async def _measure(
-        self, run: Run, checkpoint: Path, class_names: Sequence[str], imgsz: int, name: str
+        self,
+        run: Run,
+        checkpoint: Path,
+        class_names: Sequence[str],
+        imgsz: int,
+        name: str,
+        *,
+        thresholds: bool = False,
     ) -> Evaluation:
         return await self.bench.measure(
             checkpoint,
@@ -193,6 +231,7 @@ class Trainer:
             imgsz=imgsz,
             device=run.parameters.device,
             output=run.workdir / f"{name}.jsonl",
+            thresholds=thresholds,
         )
 
     async def _compare(self, run: Run, evaluation: Evaluation, champion: ModelTrained) -> Verdict:
@@ -231,12 +270,14 @@ class Trainer:
             lineage=lineage,
             curves=tuple(thinned(points, MAX_CURVE_POINTS)),
             train_seconds=trained.train_seconds,
+            hardware=trained.hardware,
+            thresholds=dict(evaluation.thresholds),
         )
 
-    async def _promotion(self, run: Run, candidate: Candidate, verdict: Verdict | None) -> Finish:
-        model = ModelTrained(**dict(candidate), probe_images=probe_images(run.manifest, PROBE_IMAGES))
-        reason = verdict.reason if verdict else "the first model"
-        facts = {"model": model.model_id, "map50": model.metrics.map50, "reason": reason}
+    async def _promotion(self, run: Run, candidate: Candidate, verdict: Verdict) -> Finish:
+        probes = probe_images(run.manifest, PROBE_IMAGES)
+        model = ModelTrained(**dict(candidate), probe_images=probes, reason=verdict.reason)
+        facts = {"model": model.model_id, "map50": model.metrics.map50, "reason": verdict.reason}
         shown = self.home / "models" / f"{model.model_id}.pt"
         await asyncio.to_thread(make_folder, shown.parent)
         await self.blobs.fetch(model.checkpoint.sha256, shown)
@@ -252,15 +293,18 @@ class Trainer:
 
         return finish
 
-    def _rejection(self, run: Run, candidate: Candidate, champion: ModelTrained, verdict: Verdict) -> Finish:
+    def _rejection(
+        self, run: Run, candidate: Candidate, champion: ModelTrained | None, verdict: Verdict
+    ) -> Finish:
+        champion_id = champion.model_id if champion else None
         rejected = ModelRejected(
             **dict(candidate),
-            champion_id=champion.model_id,
+            champion_id=champion_id,
             reason=verdict.reason,
             difference=verdict.difference,
             confidence_interval=verdict.interval,
         )
-        facts = {"model": rejected.model_id, "champion": champion.model_id, "reason": verdict.reason}
+        facts = {"model": rejected.model_id, "champion": champion_id, "reason": verdict.reason}
 
         def finish(connection: Connection) -> Iterable[Effect]:
             runs.end_run(connection, run.run_id, "rejected", rejected.model_id)

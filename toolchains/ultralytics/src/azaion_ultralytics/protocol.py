@@ -32,7 +32,8 @@ class TrainJob:
     """Train a detector, or go on with the training that ``workdir`` holds.
 
     ``weights`` are transferred into ``architecture``; None trains from scratch. ``overrides`` are ultralytics'
-    training settings (`train.OVERRIDES` lists them). ``threads`` None means every core this process may use.
+    training settings (`settings.SETTINGS` lists them). ``threads`` None means every core this process may use;
+    ``niceness`` (0 to 19) lets everything else on the machine go first.
     """
 
     data: Path
@@ -45,6 +46,27 @@ class TrainJob:
     device: str = "auto"
     seed: int = 0
     threads: int | None = None
+    niceness: int = 0
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeJob:
+    """Say what a training would run on and how fast, before it is begun. ``imgsz`` is for a GPU."""
+
+    architecture: str = "yolo11n"
+    imgsz: int = 640
+    imgsz_on_cpu: int = 640
+    batch: int = 16
+    device: str = "auto"
+    threads: int | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckJob:
+    """Say which settings there are, and what is wrong with these."""
+
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
@@ -101,16 +123,19 @@ class DescribeJob:
     checkpoint: Path
 
 
-Job = TrainJob | ValidateJob | PredictJob | ExportJob | DescribeJob
+Job = TrainJob | ProbeJob | CheckJob | ValidateJob | PredictJob | ExportJob | DescribeJob
 OPERATIONS: dict[str, type[Job]] = {
     "train": TrainJob,
+    "probe": ProbeJob,
+    "check": CheckJob,
     "validate": ValidateJob,
     "predict": PredictJob,
     "export": ExportJob,
     "describe": DescribeJob,
 }
-AT_LEAST_ONE = ("epochs", "imgsz", "batch", "threads", "max_detections")
+AT_LEAST_ONE = ("epochs", "imgsz", "imgsz_on_cpu", "batch", "threads", "max_detections")
 FRACTIONS = ("confidence", "iou")
+MOST_NICE = 19
 
 
 def parse_job(line: bytes) -> Job:
@@ -187,6 +212,8 @@ def _check_ranges(job: Job) -> None:
     for name in FRACTIONS:
         if name in values and not 0 <= values[name] <= 1:
             raise bad_job(f"{name} must be between 0 and 1")
+    if not 0 <= values.get("niceness", 0) <= MOST_NICE:
+        raise bad_job(f"niceness must be from 0 to {MOST_NICE}")
     device = values.get("device", "cpu")
     if device not in ("cpu", "auto") and not device.isdecimal():
         raise bad_job(f"device must be cpu, auto or the number of one GPU, not {device}")

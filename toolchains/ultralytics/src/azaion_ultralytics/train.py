@@ -15,25 +15,11 @@ from azaion_ultralytics.checkpoints import (
     sha256_of,
 )
 from azaion_ultralytics.dataset import read_dataset, write_dataset
-from azaion_ultralytics.devices import has_bfloat16, resolve_device
+from azaion_ultralytics.devices import describe_device, has_bfloat16, resolve_device
 from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel, TrainJob, bad_job
+from azaion_ultralytics.settings import PACE, problems
 
-# Settings of ultralytics that a job may change. Its own: where to write, what to train, how long, on what device,
-# what to save.
-OPTIMISER = (
-    "optimizer lr0 lrf momentum weight_decay warmup_epochs warmup_momentum warmup_bias_lr cos_lr nbs patience amp "
-    "freeze multi_scale single_cls fraction cls_remap max_det deterministic compile cache workers rect"
-)
-LOSS = "box cls dfl cls_pw"
-AUGMENTATION = (
-    "hsv_h hsv_s hsv_v degrees translate scale shear perspective flipud fliplr bgr mosaic mixup cutmix copy_paste "
-    "close_mosaic"
-)
-# Ours: measure every n-th epoch (0: only after the last), and draw so many pictures at random for each epoch (0: all),
-# so that checkpoints and curves come often however large the dataset is.
-PACE = {"val_period": 1, "epoch_pictures": 0}
-OVERRIDES = frozenset(f"{OPTIMISER} {LOSS} {AUGMENTATION}".split()) | PACE.keys()
 OWN_ARCHITECTURES = Path(__file__).parent / "architectures"
 
 
@@ -48,22 +34,20 @@ def train(job: TrainJob, channel: Channel) -> dict[str, Any]:
         if result := store.result():
             return result
         newest = store.newest()
+        device = resolve_device(job.device)
         if newest is None or not newest.finished:
-            run(job, store, channel, data=data, architecture=architecture, newest=newest)
-        return finish(store)
+            run(job, store, channel, data=data, architecture=architecture, newest=newest, device=device)
+        return finish(store, describe_device(device, job.threads))
 
 
 def check_overrides(overrides: dict[str, Any]) -> None:
-    """Ultralytics checks the values of its own settings later; names, and the values of ours, are checked here.
+    """Names and values; ultralytics would check some of them much later.
 
     Raises:
         ToolchainError: ``bad_job``.
     """
-    if unknown := sorted(overrides.keys() - OVERRIDES):
-        raise bad_job(f"unknown overrides: {', '.join(unknown)}")
-    for name in PACE.keys() & overrides.keys():
-        if type(overrides[name]) is not int or overrides[name] < 0:
-            raise bad_job(f"{name} must be a whole number of 0 or more")
+    if found := problems(overrides):
+        raise bad_job("; ".join(found.values()))
 
 
 def identity(job: TrainJob) -> str:
@@ -127,10 +111,10 @@ def run(
     data: dict[str, Any],
     architecture: str,
     newest: Checkpoint | None,
+    device: str,
 ) -> None:
     from azaion_ultralytics.training import DetectorTraining
 
-    device = resolve_device(job.device)
     pace = {name: job.overrides.get(name, default) for name, default in PACE.items()}
     mixed = job.overrides.get("amp", True)
     settings = {name: value for name, value in job.overrides.items() if name not in PACE} | {
@@ -159,7 +143,7 @@ def run(
     training.start()
 
 
-def finish(store: CheckpointStore) -> dict[str, Any]:
+def finish(store: CheckpointStore, hardware: dict[str, Any]) -> dict[str, Any]:
     """Strip the best checkpoint of its optimizer, put it in place, record the result."""
     import torch
     import ultralytics
@@ -180,6 +164,7 @@ def finish(store: CheckpointStore) -> dict[str, Any]:
         "train_seconds": round(last.train_seconds, 3),
         "ultralytics": ultralytics.__version__,
         "torch": torch.__version__,
+        "hardware": hardware,
     }
     store.finish(result)
     return result

@@ -95,6 +95,8 @@ def lineage(model: Reference, home: Home = None) -> None:
     run.add(
         f"from weights {origin.base_weights_sha256[:16]}" if origin.base_weights_sha256 else "from scratch"
     )
+    if record.candidate.hardware:
+        run.add(f"on the {record.candidate.hardware}")
     run.add(f"champion then: {origin.parent_model_id or 'none'}")
     run.add(", ".join(f"{name} {version}" for name, version in sorted(origin.toolchain.items())))
     for export in record.exports:

@@ -68,6 +68,12 @@ class Hardware(Value):
     name: str = Field(max_length=200)
     threads: int = Field(ge=1)
 
+    def __str__(self) -> str:
+        """``CPU (Intel Xeon, 2 threads)``, ``GPU 0 (NVIDIA H200)``."""
+        if self.device == "cpu":
+            return f"CPU ({self.name}, {self.threads} thread{'' if self.threads == 1 else 's'})"
+        return f"GPU {self.device} ({self.name})"
+
 
 class TrainingStarted(Value):
     """A training run took up a dataset (told once per run, not once per resume)."""
@@ -82,6 +88,8 @@ class TrainingStarted(Value):
     """None: told by a trainer that did not say yet."""
     estimated_seconds: float | None = Field(default=None, ge=0)
     """How long it is going to take, from a speed that was measured before; None: not known."""
+    notes: tuple[str, ...] = ()
+    """What to know of the run before it has run: what was chosen for this machine, what its verdict will rest on."""
 
 
 class TrainingProgress(Value):
@@ -125,16 +133,19 @@ class ModelTrained(Candidate):
     type: Literal["model.trained.v1"] = "model.trained.v1"
     probe_images: tuple[BlobRef, ...]
     """Pictures of the test side on which an export has to equal the checkpoint."""
+    reason: str = ""
+    """Why it was let through."""
 
 
 class ModelRejected(Candidate):
-    """A model that does not beat the champion, with the comparison that says so."""
+    """A model that does not beat the champion or is too bad to be one, with what says so."""
 
     type: Literal["model.rejected.v1"] = "model.rejected.v1"
-    champion_id: ModelId
+    champion_id: ModelId | None = None
+    """None: there is none yet."""
     reason: str
     difference: float
-    """Challenger minus champion, mAP50-95 on the same test side."""
+    """Challenger minus champion, mAP50-95 on the same test side; 0 without one."""
     confidence_interval: tuple[float, float]
 
 

@@ -185,6 +185,7 @@ def _epochs(done: Finished, points: Sequence[EpochMetrics]) -> str:
     return (
         f"{done.trained.architecture} at {training.imgsz} pixels, batches of {training.batch}, "
         f"{wording.count(last, 'epoch')} in {wording.duration(done.trained.train_seconds)}"
+        f"{f', on the {done.trained.hardware}' if done.trained.hardware else ''}"
     )
 
 

@@ -11,10 +11,12 @@ import numpy as np
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import EpochMetrics
+from azaion_common.events.models import Hardware
 from azaion_common.toolchain import Toolchain
 from azaion_trainer import metrics
 from azaion_trainer.evaluation import MAX_DETECTIONS, Found
-from azaion_trainer.parameters import TrainingParameters
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes
+from azaion_trainer.plan import IMGSZ, IMGSZ_ON_CPU, Prospect
 from azaion_trainer.ports import OnEpoch, PictureDetections, TrainedCheckpoint
 
 NAME = "ultralytics"
@@ -27,8 +29,26 @@ Line = Mapping[str, Any]
 class UltralyticsTraining:
     """``TrainingToolchain`` through the child process protocol."""
 
-    def __init__(self, toolchain: Toolchain) -> None:
+    def __init__(self, toolchain: Toolchain, niceness: int = 0) -> None:
         self._toolchain = toolchain
+        self._niceness = niceness
+
+    async def probe(self, wishes: TrainingWishes) -> Prospect:
+        result = await self._toolchain.run(
+            {
+                "operation": "probe",
+                "imgsz": wishes.imgsz or IMGSZ,
+                "imgsz_on_cpu": wishes.imgsz or IMGSZ_ON_CPU,
+                **wishes.model_dump(
+                    mode="json", include={"architecture", "batch", "device", "threads", "overrides"}
+                ),
+            }
+        )
+        return Prospect(
+            hardware=Hardware.model_validate(result["hardware"]),
+            imgsz=int(result["imgsz"]),
+            pictures_per_second=max(float(result["pictures_per_second"]), 0.001),
+        )
 
     async def train(
         self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch
@@ -43,7 +63,8 @@ class UltralyticsTraining:
             "operation": "train",
             "data": str(data),
             "workdir": str(workdir),
-            **parameters.model_dump(mode="json", exclude={"picture_passes"}),
+            "niceness": self._niceness,
+            **parameters.model_dump(mode="json", exclude={"picture_passes", "budget_hours"}),
         }
         result = await self._toolchain.run(job, on_line)
         return TrainedCheckpoint(
@@ -54,6 +75,7 @@ class UltralyticsTraining:
                 "name": NAME,
                 **{each: str(result[each]) for each in (NAME, "torch") if each in result},
             },
+            hardware=Hardware.model_validate(result["hardware"]) if "hardware" in result else None,
         )
 
     async def detect(
