@@ -21,9 +21,13 @@ up: $(CORE) $(TRAINING) ## Install, then run every service in one process until 
 	$(BIN)/azaion up
 
 ##@ On a server
-.PHONY: secrets rehearsal dashboards
-secrets: ## Make what `docker compose up` needs to be told by nobody: passwords and keys, once, in deploy/secrets
-	$(PYTHON) deploy/make_secrets.py
+.PHONY: secrets device rehearsal dashboards
+secrets: ## Make what `docker compose up` needs to be told by nobody: passwords, keys, certificates, once, in deploy/secrets (HOST=name)
+	$(PYTHON) deploy/make_secrets.py $(addprefix --host ,$(HOST))
+
+device: ## Make deploy/secrets/devices/NAME: all that one edge device needs, with accounts of its own (NAME=roof HOST=name)
+	@[ -n "$(NAME)" ] || { echo "make device NAME=roof HOST=server.example.org"; exit 2; }
+	$(PYTHON) deploy/make_secrets.py $(addprefix --host ,$(HOST)) $(addprefix --device ,$(NAME))
 
 rehearsal: $(CORE) ## Run compose.yaml for real, with every container killed in turn: about 15 minutes (DATA=DIR WEIGHTS=model.pt)
 	@[ -n "$(DATA)" ] || { echo "make rehearsal DATA=DIR: a folder with pictures and labels"; exit 2; }

@@ -16,12 +16,14 @@ _SHORTEST = 12
 def canaries(folder: Path) -> list[bytes]:
     """The values that must be seen nowhere: passwords, keys, addresses with passwords."""
     found = set()
-    for path in folder.iterdir():
+    for path in (each for each in folder.rglob("*") if each.is_file()):
         content = path.read_bytes().strip()
         if path.suffix == ".json" and b'"password"' in content:
             content = json.loads(content)["password"].encode()
         if path.name.endswith(".json") and b"identities" in content:
             continue  # its secret has a file of its own
+        if path.suffix == ".pem" and b"PRIVATE KEY" not in content:
+            continue  # a certificate, or a public key
         if path.suffix == ".pem":
             content = content.splitlines()[1]
         if b"\n" not in content and len(content) >= _SHORTEST:

@@ -134,7 +134,7 @@ def value(expression: str) -> float:
 
 
 def _is_well(state: Mapping[str, Any]) -> bool:
-    if state["Service"] in ("bucket", "blobs-owner"):
+    if state["Service"] in ("setup", "blobs-owner"):
         return bool(state["State"] == "exited" and state["ExitCode"] == 0)
     return bool(state["State"] == "running" and state["Health"] == "healthy")
 

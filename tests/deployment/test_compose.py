@@ -50,7 +50,7 @@ def test_no_secret_is_in_the_environment(name: str) -> None:
         secret = any(
             word in variable
             for word in ("PASSWORD", "SECRET", "KEY", "STREAMS_URL", "JOBS_URL", "LEDGER_URL")
-        )
+        ) and not variable.endswith("ACCESS_KEY")  # the name of an account
         assert not secret or str(value).startswith("/run/secrets/"), variable
 
 
@@ -84,7 +84,7 @@ def test_what_listens_on_the_host_listens_on_loopback_each_by_a_variable_of_its_
 
 def test_every_variable_is_in_the_operations_page() -> None:
     """Who wants another limit, port or card reads its variable's name where it is explained."""
-    files = [ROOT / name for name in ("compose.yaml", "compose.gpu.yaml")]
+    files = [ROOT / name for name in ("compose.yaml", "compose.gpu.yaml", "compose.tls.yaml")]
     used = {name for file in files for name in re.findall(r"\$\{(AZAION_[A-Z0-9_]+)", file.read_text())}
     page = (ROOT / "docs/operations.md").read_text()
 
@@ -116,12 +116,83 @@ def test_only_what_is_published_has_a_way_out() -> None:
 
 
 def test_devices_get_no_more_than_they_need() -> None:
-    """The demo inferencer has the device's account and reaches no ledger."""
+    """The demo inferencer has a device's accounts, and is on the network of devices; so are the three that they speak to,
+    and the publisher, which speaks to the API.
+    """
     inferencer = SERVICES["inferencer"]
+    others = {name for name, each in SERVICES.items() if "devices" in each.get("networks", [])}
 
-    assert "ledgers" not in inferencer["networks"]
-    sources = {each["source"] for each in inferencer["secrets"]}
-    assert sources == {"device_streams_url", "s3_secret_key", "device_account", "fleet_key"}
+    assert set(inferencer["networks"]) == {"devices", "monitoring"}
+    assert others == {"inferencer", "rabbitmq", "blob-store", "api", "publisher"}
+    assert {each["source"] for each in inferencer["secrets"]} == {
+        "device_streams_url",
+        "s3_device_key",
+        "device_account",
+        "fleet_key",
+        "release_signing_public_key",
+    }
+
+
+def test_each_service_has_accounts_of_its_own() -> None:
+    """On broker and blob store; only what sets things up, and you, have the one that may do everything."""
+    everything = {"streams_url", "jobs_url", "s3_azaion_key"}
+    given = {
+        name: {each if isinstance(each, str) else each["source"] for each in container.get("secrets", [])}
+        for name, container in SERVICES.items()
+    }
+
+    assert {name for name, sources in given.items() if sources & everything} == {"setup", "operator"}
+    for name in set(service_names()) - {"inferencer"}:
+        accounts = {
+            each for each in given[name] if each.endswith(("streams_url", "jobs_url")) or "s3_" in each
+        }
+        assert accounts <= {f"{name}_streams_url", f"{name}_jobs_url", f"s3_{name}_key"}
+        assert SERVICES[name]["environment"]["AZAION_PLATFORM__S3_ACCESS_KEY"] == name
+
+
+def test_the_blob_store_has_one_door() -> None:
+    """All its parts but S3 know no users and listen within the container; its inner calls ask for a certificate."""
+    store = SERVICES["blob-store"]
+    flags = dict(flag.lstrip("-").partition("=")[::2] for flag in store["command"] if flag.startswith("-"))
+
+    assert flags["ip.bind"] == "127.0.0.1"
+    assert (flags["s3.ip.bind"], flags["s3.iam"]) == ("0.0.0.0", "false")  # noqa: S104 - in a container
+    assert (flags["s3.port.iceberg"], flags["s3.port.lance"]) == ("0", "0")
+    assert store["configs"] == [{"source": "blob_store_security", "target": "/etc/seaweedfs/security.toml"}]
+
+
+def test_with_tls_nothing_plain_leaves_the_machine() -> None:
+    """The overlay opens the ports that speak TLS, and pins the plain ones of broker and blob store to loopback."""
+    overlay = yaml.load((ROOT / "compose.tls.yaml").read_text(), _Tags)["services"]  # noqa: S506 - ours
+    command, with_tls = SERVICES["blob-store"]["command"], overlay["blob-store"]["command"]
+
+    assert overlay["rabbitmq"]["ports"] == [
+        "127.0.0.1:5552:5552",
+        "${AZAION_STREAMS_BIND:-127.0.0.1}:5551:5551",
+    ]
+    assert overlay["blob-store"]["ports"] == [
+        "127.0.0.1:8333:8333",
+        "${AZAION_S3_BIND:-127.0.0.1}:8334:8334",
+    ]
+    assert with_tls[: len(command)] == command
+    assert {flag.partition("=")[0] for flag in with_tls[len(command) :]} == {
+        "-s3.port.https",
+        "-s3.cert.file",
+        "-s3.key.file",
+    }
+    assert overlay["api"]["environment"].keys() == {"AZAION_API__TLS_CERTIFICATE", "AZAION_API__TLS_KEY"}
+
+
+class _Tags(yaml.SafeLoader):
+    """Reads compose's ``!override`` as what it is put before."""
+
+
+def _sequence(loader: yaml.SafeLoader, node: yaml.Node) -> list[object]:
+    assert isinstance(node, yaml.SequenceNode)
+    return loader.construct_sequence(node)
+
+
+_Tags.add_constructor("!override", _sequence)
 
 
 def test_the_gpu_is_used_or_it_is_an_error() -> None:

@@ -33,13 +33,17 @@ def free_port() -> int:
 
 
 def start(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start ``command`` in a session of its own; the kernel ends it when this process is gone."""
+    """Start ``command`` in a session of its own, in ``folder``; the kernel ends it when this process is gone."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
             env=environment,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

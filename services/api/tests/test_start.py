@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from testservers.certificates import make_certificate
 
 from azaion_api.app import SERVICE, first_accounts
 from azaion_api.secret_files import create_once, credentials
 from azaion_api.web import create_app
 from azaion_common.errors import PermanentError
-from azaion_common.runtime.http_server import listen, serve
+from azaion_common.runtime.http_server import Tls, listen, serve
 from azaion_common.testing import platform
 
 
@@ -103,6 +105,37 @@ async def test_the_server_answers_until_it_is_told_to_stop(api: Any) -> None:
 
     assert alive.json() == {"status": "ok"}
     assert docs == [404, 404]
+
+
+async def test_with_a_certificate_it_speaks_https_alone(api: Any, tmp_path: Path) -> None:
+    """A client that trusts the authority is served; one that speaks plain HTTP is not, and sends no password in clear."""
+    certificate, key = make_certificate(tmp_path)
+    app = create_app(api.services, docs=False)
+    listener, stopping = listen("127.0.0.1", 0), asyncio.Event()
+    port = listener.getsockname()[1]
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(10):
+        group.create_task(serve(app, listener, stopping, tls=Tls(certificate, key)))
+        context = ssl.create_default_context(cafile=certificate)
+        async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context) as client:
+            alive = await client.get("/livez")
+            too_long = await client.post("/login", content=b"x" * (1 << 20))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as plain:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await plain.get("/livez")
+        stopping.set()
+
+    assert alive.json() == {"status": "ok"}
+    assert too_long.status_code == 413  # answered before all of it was sent, as without TLS
+
+
+async def test_a_certificate_without_its_key_is_named(api: Any, tmp_path: Path) -> None:
+    """The service ends with one line, instead of answering nobody."""
+    certificate, _ = make_certificate(tmp_path)
+    app = create_app(api.services, docs=False)
+
+    with listen("127.0.0.1", 0) as listener, pytest.raises(PermanentError, match="tls_certificate_invalid"):
+        await serve(app, listener, asyncio.Event(), tls=Tls(certificate))
 
 
 async def test_the_service_runs_on_a_platform(tmp_path: Path) -> None:

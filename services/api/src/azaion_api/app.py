@@ -16,7 +16,7 @@ from azaion_api.settings import ApiSettings
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Role, Signer, load_key, new_key_pem
 from azaion_api.web import create_app
-from azaion_common.runtime.http_server import Limits, listen, serve
+from azaion_common.runtime.http_server import Limits, Tls, listen, serve
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Service
 from azaion_common.storage.files import FileBlobStore
@@ -47,7 +47,7 @@ async def run(platform: Platform) -> None:
         )
         app = create_app(services, docs=settings.docs, trusted_proxies=settings.trusted_proxies)
         _log.info("api.listening", host=settings.host, port=listener.getsockname()[1])
-        await serve(app, listener, platform.stopping, _limits(settings))
+        await serve(app, listener, platform.stopping, _limits(settings), _tls(settings))
 
 
 def _limits(settings: ApiSettings) -> Limits:
@@ -56,6 +56,10 @@ def _limits(settings: ApiSettings) -> Limits:
         connections_per_client=settings.max_connections_per_client,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def _tls(settings: ApiSettings) -> Tls | None:
+    return Tls(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
 
 
 async def first_accounts(accounts: Accounts, secrets: Path) -> None:

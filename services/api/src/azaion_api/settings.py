@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -30,6 +31,10 @@ class ApiSettings(ServiceSettings):
     """Loopback unless told otherwise: put a proxy with TLS in front before opening it to a network."""
     port: int | None = Field(default=None, ge=0, le=65535)
     """None: the port of ``platform.api_url``, by which the other services find the API."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM): the API then speaks https alone. None: plain HTTP, for loopback or behind a proxy."""
+    tls_key: Path | None = None
+    """Private key (PEM) of ``tls_certificate``."""
     docs: bool = True
     """Serve ``/docs`` and ``/openapi.json``."""
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)] = ()

@@ -60,6 +60,7 @@ SECTIONS = (
             "blobs": "The store of pictures and models",
             "replay": "Rebuild a ledger from its streams and compare",
             "run": "Run one service (what a container runs)",
+            "setup": "Make buckets, streams and queues on servers, once",
         },
     ),
 )
@@ -100,6 +101,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "replay": ("azaion replay ingestor",),
     "run": ("azaion run augmentor",),
+    "setup": ("azaion setup", "azaion setup --json"),
 }
 """Lines to copy, per command; the empty name is the program itself."""
 

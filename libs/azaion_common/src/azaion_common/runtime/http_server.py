@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
+from asyncio import constants
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 import h11
@@ -68,6 +71,31 @@ class Limits:
     reading_s: float = 30.0
     reading_bytes_per_s: int = 1024
     """What a client has to take of its answer on average, to be given ``reading_s`` again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM form."""
+
+    certificate: Path
+    """Of the server, and those between it and its authority."""
+    key: Path | None = None
+    """None: in the file of the certificate."""
+
+    def check(self) -> None:
+        """Read both.
+
+        Raises:
+            PermanentError: ``tls_certificate_invalid``.
+        """
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+        except OSError as error:  # ssl.SSLError among them
+            raise PermanentError(
+                "tls_certificate_invalid",
+                f"cannot use the certificate {self.certificate} with the key {self.key}: {error}",
+                hint="name a certificate and a key in PEM form that belong together",
+            ) from error
 
 
 class GuardedProtocol(H11Protocol, asyncio.BufferedProtocol):
@@ -266,7 +294,8 @@ class PatientTransport(asyncio.Transport):
             self._transport.close()
         else:
             self.lingers = True
-            self._transport.write_eof()
+            if self._transport.can_write_eof():  # TLS cannot
+                self._transport.write_eof()
             self._transport.resume_reading()
         self._protocol.watch()
 
@@ -346,10 +375,24 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, listener: socket.socket, stopping: asyncio.Event, limits: Limits | None = None
+    app: ASGIApp,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    limits: Limits | None = None,
+    tls: Tls | None = None,
 ) -> None:
-    """Answer on ``listener`` until ``stopping`` is set and the requests under way are answered, at most 5 s later."""
+    """Answer on ``listener`` until ``stopping`` is set and the requests under way are answered, at most 5 s later.
+
+    With ``tls`` https alone is spoken.
+
+    Raises:
+        PermanentError: ``tls_certificate_invalid``.
+    """
     limits = limits or Limits()
+    if tls is not None:
+        await asyncio.to_thread(tls.check)
+        # A client that is silent before its handshake is not a connection yet; uvicorn has no other switch for its end.
+        constants.SSL_HANDSHAKE_TIMEOUT = limits.head_s
     connections = Connections(limits.connections, limits.connections_per_client, limits.trusted_proxies)
     # One buffer for all connections: what was read is copied out of it before anything else is read.
     protocol = partial(GuardedProtocol, limits=limits, connections=connections, buffer=bytearray(READ_BYTES))
@@ -367,6 +410,8 @@ async def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         backlog=_ACCEPTED_AT_ONCE,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     with closing(listener):
         await _Server(config, stopping).serve(sockets=[listener])

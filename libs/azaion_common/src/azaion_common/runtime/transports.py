@@ -7,7 +7,7 @@ an edge device does not install it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,6 +165,41 @@ async def make_buckets(settings: PlatformSettings) -> list[str]:
             await s3.make_bucket(location_of(url, settings))
             made.append(url)
     return made
+
+
+async def make_streams(settings: PlatformSettings, streams: Sequence[str]) -> list[str]:
+    """Make ``streams`` on the broker, those in parts as the settings say; their names, the log's own one among them.
+
+    Raises:
+        TransientError: ``streams_unavailable``.
+        PermanentError: ``broker_denied``, ``partitions_differ``, ``extra_missing``, ``streams_url_invalid``.
+    """
+    with _extra():
+        from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation  # noqa: PLC0415 - optional
+        from azaion_common.streams.rabbitmq.topology import CONTROL_STREAM  # noqa: PLC0415 - optional
+    location = StreamsLocation.parse(_plain(settings.streams_url))
+    wanted = [*streams, CONTROL_STREAM]
+    async with RabbitEventLog.open(location, name="setup", partitioning=settings.partitioning) as log:
+        for stream in wanted:
+            await log.make(stream)
+    return wanted
+
+
+async def make_queues(settings: PlatformSettings, queues: Sequence[str]) -> list[str]:
+    """Make ``queues`` on the broker, and the dead letters' one; their names.
+
+    Raises:
+        TransientError: ``jobs_unavailable``.
+        PermanentError: ``broker_denied``, ``queue_mismatch``, ``extra_missing``, ``jobs_url_invalid``.
+    """
+    with _extra():
+        from azaion_common.jobs.rabbitmq.link import Link  # noqa: PLC0415 - optional
+        from azaion_common.jobs.rabbitmq.location import JobsLocation  # noqa: PLC0415 - optional
+    location = JobsLocation.parse(_plain(settings.jobs_url))
+    async with Link.open(location, name="azaion setup") as link, link.channel("make queues") as channel:
+        for queue in queues:
+            await link.declare(channel, queue)
+    return list(queues)
 
 
 def _blobs_location(url: str, settings: PlatformSettings) -> S3Location:

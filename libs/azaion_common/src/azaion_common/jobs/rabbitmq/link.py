@@ -14,8 +14,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import aio_pika
+import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.connection import make_url
+from aiormq.exceptions import ChannelAccessRefused
 
 from azaion_common.errors import TransientError
 from azaion_common.jobs.rabbitmq import topology
@@ -29,6 +31,7 @@ ANSWER_S = 5.0
 _CLOSE_S = 5.0
 _AT_ONCE_S = 0.02
 _BLOCKED_S = 0.2
+_log = structlog.get_logger(__name__)
 # What goes wrong is raised to us, and we log it once; these would log it again, each time, with tracebacks.
 for _library in ("aiormq", "aio_pika"):
     logging.getLogger(_library).setLevel(logging.CRITICAL)
@@ -92,11 +95,23 @@ class Link:
         if queue in self._declared:
             return
         async with asyncio.timeout(ANSWER_S):
-            is_new = not await self._has(queue)
-            await topology.declare(channel, queue)
-            if is_new:
+            if await self._has(queue):
+                await self._complete(queue)
+            else:
+                await topology.declare(channel, queue)
                 await topology.write_names_down(channel)
         self._declared.add(queue)
+
+    async def _complete(self, queue: str) -> None:
+        """Check what is there, and make what version 0.1 did not; who may make nothing takes it as it is."""
+        connection = await self._sound_connection()
+        channel = await connection.channel()  # one of its own: the broker closes it when we may not
+        try:
+            await topology.declare(channel, queue)
+        except ChannelAccessRefused:
+            _log.debug("jobs.queue_taken_as_it_is", queue=queue)
+        finally:
+            await _close(channel)
 
     async def _has(self, queue: str) -> bool:
         connection = await self._sound_connection()

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 import structlog
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from azaion_common.backoff import Backoff
 from azaion_common.errors import PermanentError, TransientError
@@ -76,7 +77,7 @@ class Putter:
             # It was there when we last declared it.
             _log.warning("job.queue_was_deleted", queue=queue)
             self._link.forget(queue)
-            await self._publish_into(channel, queue, message)
+            await self._publish_into(await self._sound_channel(), queue, message)
 
     async def _publish_into(self, channel: AbstractChannel, queue: str, message: Message) -> None:
         if await self._link.is_blocked():
@@ -104,8 +105,18 @@ class Putter:
 
 
 async def publish(channel: AbstractChannel, name: str, message: Message) -> None:
-    """Into the broker's queue ``name``; returned when it is unroutable, which then raises ``PublishError``."""
-    await channel.default_exchange.publish(message, routing_key=name, mandatory=True)
+    """Into the broker's queue ``name``; returned when it is unroutable, which then raises ``PublishError``.
+
+    Raises:
+        PermanentError: ``job_unroutable``: there is no exchange for it; the broker has closed ``channel``.
+    """
+    exchange = await channel.get_exchange(name, ensure=False)
+    try:
+        await exchange.publish(message, routing_key=name, mandatory=True)
+    except ChannelNotFoundEntity as error:
+        raise PermanentError(
+            "job_unroutable", f"the broker has no exchange {name}", hint="azaion setup makes it"
+        ) from error
 
 
 def _blocked() -> TransientError:

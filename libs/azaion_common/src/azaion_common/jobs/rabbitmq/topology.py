@@ -1,4 +1,8 @@
-"""The queues on the broker, and where it puts what it could not deliver."""
+"""The queues on the broker, each with an exchange of its own, and where it puts what it could not deliver.
+
+Jobs are put through an exchange that leads to their queue alone, and not through the broker's default one: who may
+publish to that may publish to every queue and every stream.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +34,18 @@ _DEAD_QUEUE: Mapping[str, str | int] = {"x-queue-type": "quorum", "x-delivery-li
 
 
 def broker_name(queue: str) -> str:
-    """What ``queue`` is called on the broker."""
+    """What ``queue``, and the exchange that leads to it, are called on the broker."""
     return f"azaion.jobs.{queue}"
 
 
 async def declare(channel: AbstractChannel, queue: str) -> None:
-    """Make ``queue`` and the dead letters' one, unless they are there.
+    """Make ``queue`` with its exchange, and the dead letters' one, unless they are there.
 
     Raises:
         PermanentError: ``queue_mismatch``.
     """
     await declare_dead(channel)
-    await _declare(channel, broker_name(queue), _JOB_QUEUE)
+    await _declare_with_exchange(channel, broker_name(queue), _JOB_QUEUE)
 
 
 async def write_names_down(channel: AbstractChannel) -> None:
@@ -68,19 +72,20 @@ async def is_there(channel: AbstractChannel, queue: str) -> bool:
 
 async def declare_dead(channel: AbstractChannel) -> None:
     """Make the queue of the dead letters, unless it is there; raises as ``declare``."""
-    try:
-        exchange = await channel.declare_exchange(DEAD, ExchangeType.FANOUT, durable=True)
-    except ChannelPreconditionFailed as error:
-        raise _mismatch(f"exchange {DEAD}", error) from error
-    await _declare(channel, DEAD, _DEAD_QUEUE)
-    await (await channel.get_queue(DEAD, ensure=False)).bind(exchange)
+    await _declare_with_exchange(channel, DEAD, _DEAD_QUEUE)
 
 
-async def _declare(channel: AbstractChannel, name: str, arguments: Mapping[str, str | int]) -> None:
+async def _declare_with_exchange(
+    channel: AbstractChannel, name: str, arguments: Mapping[str, str | int]
+) -> None:
+    what = "exchange"
     try:
-        await channel.declare_queue(name, durable=True, arguments=dict(arguments))
+        exchange = await channel.declare_exchange(name, ExchangeType.FANOUT, durable=True)
+        what = "queue"
+        queue = await channel.declare_queue(name, durable=True, arguments=dict(arguments))
     except ChannelPreconditionFailed as error:
-        raise _mismatch(f"queue {name}", error) from error
+        raise _mismatch(f"{what} {name}", error) from error
+    await queue.bind(exchange)
 
 
 def _mismatch(what: str, error: ChannelPreconditionFailed) -> PermanentError:

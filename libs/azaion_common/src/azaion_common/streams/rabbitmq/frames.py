@@ -11,6 +11,8 @@ from dataclasses import dataclass
 KEY = 0x001C
 RESPONSE = 0x8000
 _OK = 1
+ACCESS_REFUSED = 0x10
+"""What a broker answers to who may not read the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ def is_response(frame: bytes) -> bool:
     return int.from_bytes(frame[:2], "big") == KEY | RESPONSE
 
 
-def decode_response(frame: bytes) -> tuple[int, StreamStats | None]:
-    """Correlation id, and the statistics unless the broker refused.
+def decode_response(frame: bytes) -> tuple[int, int, StreamStats | None]:
+    """Correlation id, the broker's code, and the statistics unless it refused.
 
     Raises:
         ValueError: the frame is too short.
@@ -52,5 +54,6 @@ def decode_response(frame: bytes) -> tuple[int, StreamStats | None]:
     except struct.error as error:
         raise ValueError(f"not a StreamStats response: {error}") from error
     if code != _OK:
-        return correlation_id, None
-    return correlation_id, StreamStats(found.get("first_chunk_id", -1), found.get("committed_chunk_id", -1))
+        return correlation_id, code, None
+    stats = StreamStats(found.get("first_chunk_id", -1), found.get("committed_chunk_id", -1))
+    return correlation_id, code, stats

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from rstream import schema
+from rstream import exceptions, schema
 from rstream.client import Client
 from rstream.connection import Connection, ConnectionClosed
 from rstream.encoding import decode_frame
@@ -129,6 +129,7 @@ class Link(Client):
 
         Raises:
             TransientError: ``streams_unavailable``.
+            PermanentError: ``broker_denied``: it may be there, but we may not read it.
         """
         correlation_id = self._corr_id_seq.next()
         answer = self._stats[correlation_id] = asyncio.get_running_loop().create_future()
@@ -186,8 +187,7 @@ class Link(Client):
 
     def _take(self, raw: bytes) -> None:
         if frames.is_response(raw):
-            correlation_id, stats = frames.decode_response(raw)
-            _resolve(self._stats.get(correlation_id), stats)
+            self._take_stats(*frames.decode_response(raw))
             return
         frame = decode_frame(raw)
         if isinstance(frame, schema.Close):
@@ -198,6 +198,13 @@ class Link(Client):
         receiver = self._receivers.get(type(frame))
         if receiver is not None:
             receiver(frame)
+
+    def _take_stats(self, correlation_id: int, code: int, stats: StreamStats | None) -> None:
+        waiter = self._stats.get(correlation_id)
+        if code != frames.ACCESS_REFUSED:
+            _resolve(waiter, stats)
+        elif waiter is not None and not waiter.done():
+            waiter.set_exception(exceptions.AccessRefused("no right to read it"))
 
     def _start_heartbeat(self) -> None:
         """Called by ``authenticate`` once both sides have agreed on the interval."""

@@ -74,6 +74,10 @@ class RabbitEventLog:
                 for writer in log._writers.values():
                     await writer.close()
 
+    async def make(self, stream: str) -> None:
+        """Make ``stream`` unless it is there; of a partitioned stream, all parts. Raises as ``Cluster.ensure``."""
+        await self._cluster.ensure(self._cluster.topology.partitioning.streams(stream)[0])
+
     async def append(self, stream: str, messages: Sequence[Message], *, producer: str | None = None) -> None:
         if messages:
             writer = self._writers.setdefault((stream, producer), Writer(self._cluster, stream, producer))
