@@ -276,7 +276,7 @@ class Trainer:
 
     async def _promotion(self, run: Run, candidate: Candidate, verdict: Verdict) -> Finish:
         probes = probe_images(run.manifest, PROBE_IMAGES)
-        model = ModelTrained(**dict(candidate), probe_images=probes, reason=verdict.reason)
+        model = ModelTrained(**dict(candidate), probe_images=probes, verdict=verdict.reason)
         facts = {"model": model.model_id, "map50": model.metrics.map50, "reason": verdict.reason}
         shown = self.home / "models" / f"{model.model_id}.pt"
         await asyncio.to_thread(make_folder, shown.parent)

@@ -133,7 +133,7 @@ class ModelTrained(Candidate):
     type: Literal["model.trained.v1"] = "model.trained.v1"
     probe_images: tuple[BlobRef, ...]
     """Pictures of the test side on which an export has to equal the checkpoint."""
-    reason: str = ""
+    verdict: str = ""
     """Why it was let through."""
 
 
