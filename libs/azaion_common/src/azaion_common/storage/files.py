@@ -267,6 +267,24 @@ def is_sound(path: Path, sha256: str | None = None) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == (sha256 or path.name)
 
 
+def copy_sound(source: Path, target: Path, *, link: bool = False) -> bool:
+    """Have ``target`` be a copy, or with ``link`` a hard link, of the blob ``source``; its folder is not synced.
+
+    False, and no target, when the blob has rotted.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+    try:
+        with syncing(target.parent) as sync:
+            (_link_or_copy if link else _copy_hashed)(source, temporary)
+            if not is_sound(temporary, source.name):
+                return False
+            sync([temporary])
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 @contextmanager
 def _locked(folder: Path, kind: int) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

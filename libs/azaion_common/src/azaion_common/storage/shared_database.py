@@ -71,7 +71,7 @@ class SharedDatabase:
         return await self._in_thread(lambda: self._transact(work))
 
     def _transact(self, work: Work[Result]) -> Result:
-        with _locked(self._path):
+        with writers_locked_out(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 result = work(self._connection)
@@ -103,7 +103,7 @@ def _wal(path: Path) -> Path:
 
 def _connect(path: Path, schema: str) -> sqlite3.Connection:
     try:
-        with _locked(path):
+        with writers_locked_out(path):
             make_private_file(path)
             connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -134,7 +134,8 @@ def _typed(error: sqlite3.Error, path: Path) -> AzaionError:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def writers_locked_out(path: Path) -> Iterator[None]:
+    """Keep writers of all processes from the database at ``path`` while the block runs."""
     with open_lock(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
