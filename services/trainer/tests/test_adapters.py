@@ -87,6 +87,21 @@ async def test_a_missing_blob_leaves_no_half_dataset(
     assert list((platform.home / "datasets").iterdir()) == []
 
 
+async def test_folders_of_replaced_datasets_go(
+    platform: Platform, store_blobs: Call, form: Callable[..., Formation]
+) -> None:
+    """Of many datasets, the folders that were asked for last stay; one that is gone comes back when it is asked for."""
+    await store_blobs(NAMES)
+    folders = HardLinkedFolders(platform.home / "datasets", platform.blobs, keep=2)
+    first, second, third = (form(count).manifest for count in (18, 19, 20))
+
+    made = [await folders.ensure(each, certify(each)) for each in (first, second, first, third, first)]
+
+    assert {path.name for path in (platform.home / "datasets").iterdir()} == {made[0].name, made[3].name}
+    assert (await folders.ensure(second, certify(second))).is_dir()
+    verify_folder(made[1])
+
+
 async def test_leftovers_of_a_killed_build_are_swept(
     platform: Platform, store_blobs: Call, form: Callable[..., Formation]
 ) -> None:

@@ -28,6 +28,7 @@ from azaion_common.runtime.platform import Platform
 from azaion_trainer import metrics
 from azaion_trainer.adapters.dataset_folder import verify_folder
 from azaion_trainer.app import make_trainer, serve
+from azaion_trainer.parameters import run_id_of
 from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.tables import METADATA
 from azaion_trainer.training import Trainer, thinned
@@ -458,10 +459,12 @@ def test_long_curves_are_thinned_to_what_an_event_holds() -> None:
 async def test_old_working_folders_go_when_their_run_is_over(
     *, trainer: Trainer, stocked: None, tmp_path: Path
 ) -> None:
-    """Optimizer states are large; the model is in the blob store."""
+    """Optimizer states are large, and the model is in the blob store: a folder goes with its run, or at the next start."""
     await finish(trainer, JOB)
-    assert len(list((tmp_path / "training").iterdir())) == 1
+    assert list((tmp_path / "training").iterdir()) == []
+    left = trainer._workdir(run_id_of(JOB.job_id, JOB.body))
+    left.mkdir()  # as if the process had been killed just before it removed it
 
-    await finish(trainer, Job("trainings", "job-2", "{}", 1))
+    await trainer.sweep()
 
-    assert len(list((tmp_path / "training").iterdir())) == 1
+    assert not left.exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -161,6 +162,7 @@ class Publisher:
         signer = key_id(self.signing_key.public_key())
         number = packages.release(connection, wanted, sealed, above=above, key_id=signer)
         packages.forget(connection, job_id)
+        after_commit(connection, partial(shutil.rmtree, self._folder(job_id), ignore_errors=True))
         after_commit(connection, partial(metrics.RELEASE.set, number))
         after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, "published").inc)
         event = ModelPublished(

@@ -44,6 +44,7 @@ async def serve(
 ) -> None:
     """Consume, schedule and train until the platform stops."""
     trainer = make_trainer(platform, settings, ledger, toolchain)
+    await trainer.sweep()
     scheduler = Scheduler(
         ledger=ledger,
         jobs=platform.jobs,
@@ -61,7 +62,7 @@ async def serve(
 def make_trainer(
     platform: Platform, settings: TrainerSettings, ledger: Ledger, toolchain: TrainingToolchain
 ) -> Trainer:
-    folders = HardLinkedFolders(platform.home / "datasets", platform.blobs)
+    folders = HardLinkedFolders(platform.home / "datasets", platform.blobs, keep=settings.keep_datasets)
     former = DatasetFormer(
         ledger=ledger,
         blobs=platform.blobs,

@@ -25,6 +25,8 @@ class TrainerSettings(ServiceSettings):
     augmentation_wait_s: float = Field(default=300.0, ge=0)
     """How long a training waits for pictures that are not augmented yet, before it leaves them out."""
 
+    keep_datasets: int = Field(default=3, ge=1)
+    """Folders of datasets that are kept, the newest used ones; what only older ones have is freed by ``azaion gc``."""
     class_space: ClassSpace = "base"
     """``base``: the base classes that occur; ``slots``: all slots of the catalogue (class x condition)."""
     gap_s: float = Field(default=10.0, ge=0)

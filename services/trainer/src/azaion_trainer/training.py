@@ -87,7 +87,7 @@ class Trainer:
             AzaionError: ``training_request_invalid``, ``weights_missing``, as the dataset and the toolchain say:
                 ``bad_job``, ``device_unavailable``…
         """
-        await self._sweep()
+        await self.sweep()
         run = await self._begin(job)
         trained = await self._train(run)
         return await self._judge(run, trained)
@@ -95,13 +95,20 @@ class Trainer:
     def failed(self, connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
         """What ends a job that cannot succeed."""
         run_id = run_id_of(job.job_id, job.body)
-        runs.end_run(connection, run_id, "failed")
+        self._end(connection, run_id, "failed")
         after_commit(connection, metrics.RUNS.labels("failed").inc)
         event = TrainingFailed(run_id=run_id, code=error.code, message=error.message[:2000])
         return [Outgoing(models.STREAM, event, run_id)]
 
-    async def _sweep(self) -> None:
-        """Remove the folders of runs that are over: they are large, and what counts is in the blob store."""
+    def _end(
+        self, connection: Connection, run_id: str, state: runs.State, model_id: str | None = None
+    ) -> None:
+        """The run is over; its folder goes with it: it is large, and what counts is in the blob store."""
+        runs.end_run(connection, run_id, state, model_id)
+        after_commit(connection, partial(shutil.rmtree, self._workdir(run_id), ignore_errors=True))
+
+    async def sweep(self) -> None:
+        """Remove the folders of runs at whose end the process was killed."""
         for run_id in await self.ledger.read(runs.ended_runs):
             await asyncio.to_thread(shutil.rmtree, self._workdir(run_id), ignore_errors=True)
 
@@ -284,7 +291,7 @@ class Trainer:
 
         def finish(connection: Connection) -> Iterable[Effect]:
             runs.crown(connection, model)
-            runs.end_run(connection, run.run_id, "trained", model.model_id)
+            self._end(connection, run.run_id, "trained", model.model_id)
             after_commit(connection, metrics.RUNS.labels("trained").inc)
             after_commit(connection, partial(metrics.CHAMPION_MAP.set, model.metrics.map50_95))
             after_commit(connection, partial(metrics.TRAIN_SECONDS.inc, candidate.train_seconds))
@@ -307,7 +314,7 @@ class Trainer:
         facts = {"model": rejected.model_id, "champion": champion_id, "reason": verdict.reason}
 
         def finish(connection: Connection) -> Iterable[Effect]:
-            runs.end_run(connection, run.run_id, "rejected", rejected.model_id)
+            self._end(connection, run.run_id, "rejected", rejected.model_id)
             after_commit(connection, metrics.RUNS.labels("rejected").inc)
             after_commit(connection, partial(metrics.TRAIN_SECONDS.inc, candidate.train_seconds))
             after_commit(connection, partial(_log.info, "model.rejected", **facts))

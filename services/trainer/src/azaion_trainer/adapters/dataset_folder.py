@@ -34,9 +34,11 @@ _AT_ONCE = 64
 class HardLinkedFolders:
     """``<root>/<dataset id>/{images,labels}/{train,valid,test}``, with manifest and certificate beside them."""
 
-    def __init__(self, root: Path, blobs: BlobStore) -> None:
+    def __init__(self, root: Path, blobs: BlobStore, *, keep: int = 3) -> None:
+        """``keep``: folders that stay, those that were asked for last; one that is gone is made again when asked for."""
         self._root = root
         self._blobs = blobs
+        self._keep = keep
 
     async def ensure(self, manifest: Manifest, certificate: Certificate) -> Path:
         """The complete folder of the dataset; made when missing.
@@ -45,8 +47,12 @@ class HardLinkedFolders:
             AzaionError: ``blob_missing``, ``labels_malformed``, ``disk_full``; nothing is left behind then.
         """
         final = self._root / manifest.dataset_id
-        if final.is_dir():
-            return final
+        if not final.is_dir():
+            await self._make(final, manifest, certificate)
+        await asyncio.to_thread(self._retire, final)
+        return final
+
+    async def _make(self, final: Path, manifest: Manifest, certificate: Certificate) -> None:
         await asyncio.to_thread(self._sweep)
         building = self._root / f".{uuid4().hex}.building"
         try:
@@ -54,10 +60,20 @@ class HardLinkedFolders:
             await asyncio.to_thread(building.rename, final)
         finally:
             await asyncio.to_thread(shutil.rmtree, building, ignore_errors=True)
-        return final
 
     def image(self, folder: Path, picture: DatasetPicture) -> Path:
         return image_path(folder, picture.side, picture.files[0])
+
+    def _retire(self, used: Path) -> None:
+        """Remove all folders but those that were used last, ``used`` among them."""
+        used.touch()
+        folders = sorted(self._root.glob("[!.]*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in folders[self._keep :]:
+            leaving = (
+                self._root / f".{uuid4().hex}.building"
+            )  # swept away by the next build if this is killed
+            folder.rename(leaving)
+            shutil.rmtree(leaving, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Remove what a killed build left; only one trainer builds at a time."""
