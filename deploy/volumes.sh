@@ -7,6 +7,9 @@ name_of() {
     docker volume ls -q --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.volume=$1"
 }
 
+# steps DIRECTORY: the steps of the backups in it, oldest first: 0001a while everything ran, 0001b while it was frozen.
+steps() { find "$1" -maxdepth 1 -type d -name '[0-9][0-9][0-9][0-9][ab]' -exec basename {} \; | sort; }
+
 # in_volume NAME ro|rw DIRECTORY COMMAND...: run COMMAND as root with the volume at /volume and DIRECTORY at /backup.
 in_volume() {
     found=$(name_of "$1") mode=$2 beside=$3 program=$4
