@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import av
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper
 
 from azaion_common.errors import PermanentError
+from azaion_common.events import ModelPublished, PackagePart, models
+from azaion_common.events.codec import encode
+from azaion_common.events.envelope import wrap
+from azaion_common.packages import (
+    FleetKeyWrapper,
+    PackageMeta,
+    load_or_create_fleet_key,
+    new_content_key,
+    public_pem,
+    seal_package,
+    signed,
+    split_package,
+    wrap_context,
+)
+from azaion_common.runtime.platform import Platform, open_platform
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.storage.files import FileBlobStore
+from azaion_common.streams import Message
 from azaion_inferencer.model_slot import LoadedModel
 from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image, Shown
 
@@ -34,6 +55,9 @@ class NumberReader:
     names: dict[int, str] = field(
         default_factory=lambda: {n: str(n) for n in range(1 << 16)} | {0: "zero", 1: "one"}
     )
+
+    def raw(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.zeros((len(batch), 1, 6), np.float32)
 
     def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         middle = batch[:, :, self.input_size[0] // 2, self.input_size[1] // 2] * 255
@@ -148,3 +172,135 @@ class Kit:
 @pytest.fixture
 def kit() -> Kit:
     return Kit()
+
+
+SIGNER, STRANGER = (Ed25519PrivateKey.from_private_bytes(seed * 32) for seed in (b"s", b"x"))
+
+
+def announced(number: int, **facts: Any) -> ModelPublished:
+    """A release that is a name and nothing behind it."""
+    facts = {
+        "model_id": f"{number:016x}", "target": "onnx", "release": number, "imgsz": 64, "batch": 1,
+        "class_names": ("car", "truck"), "class_colours": ("#ff0000", "#00ff00"), "package_id": f"{number:032x}",
+        "package_sha256": "c" * 64, "package_size_bytes": 9, "plaintext_sha256": f"{number:064x}",
+        "header_sha256": "e" * 64, "wrapped_key": b"wrapped",
+        "small": PackagePart(sha256=f"{number:064x}", size_bytes=1, location="models/x.small"),
+        "big": PackagePart(sha256=f"b{number:063x}", size_bytes=8, location="b"),
+    } | facts  # fmt: skip
+    return ModelPublished.model_validate(facts)
+
+
+@dataclass
+class Publishing:
+    """What a publisher leaves on an embedded home, its API's files included."""
+
+    platform: Platform
+    wrapper: FleetKeyWrapper
+
+    async def release(
+        self, number: int, content: bytes, key: Ed25519PrivateKey | None = SIGNER, **facts: Any
+    ) -> ModelPublished:
+        """Seal ``content``, put its parts where they belong, and announce it, signed by ``key``."""
+        event = await self.seal(number, content, **facts)
+        event = event if key is None else signed(event, key)
+        await self.announce(event)
+        return event
+
+    async def announce(self, event: ModelPublished) -> None:
+        body = encode(wrap(event=event, subject="m", producer="who", epoch=1, seq=1, stream=models.STREAM))
+        await self.platform.log.append(models.STREAM, [Message(body)])
+
+    async def seal(self, number: int, content: bytes, **facts: Any) -> ModelPublished:
+        home, cek = self.platform.home, new_content_key()
+        plain, package = home / "plain", home / "package"
+        plain.write_bytes(content)
+        header = seal_package(plain, package, meta=PackageMeta("1", "default", "onnx", ()), cek=cek)
+        parts = split_package(package, home / "small", home / "big")
+        small, big = (home / "small").read_bytes(), (home / "big").read_bytes()
+        plain.unlink()
+        await FileBlobStore.open(home / "api" / "resources").put(small, "application/octet-stream")
+        async with self.platform.open_releases() as releases:
+            await releases.put(big, "application/octet-stream")
+        return announced(
+            number,
+            **{
+                "package_id": header.package_id.hex(),
+                "package_sha256": parts.package_sha256,
+                "package_size_bytes": len(small) + len(big),
+                "plaintext_sha256": header.plaintext_sha256,
+                "header_sha256": header.sha256.hex(),
+                "wrapped_key": self.wrapper.wrap(cek, wrap_context(header)),
+                "small": PackagePart(
+                    sha256=parts.small.sha256, size_bytes=len(small), location="models/x.small"
+                ),
+                "big": PackagePart(sha256=parts.big.sha256, size_bytes=len(big), location=parts.big.sha256),
+            }
+            | facts,
+        )
+
+
+@pytest.fixture
+async def publishing(tmp_path: Path) -> AsyncIterator[Publishing]:
+    """A home with the keys of a device and of its publisher, and nothing released yet."""
+    settings = PlatformSettings(api_url="http://127.0.0.1:9")  # nobody is there
+    async with open_platform(tmp_path / "home", settings) as platform:
+        secrets = tmp_path / "home" / "secrets"
+        key = load_or_create_fleet_key(secrets / "fleet.key")
+        (secrets / "device.json").write_text(json.dumps({"email": "d@example.org", "password": "p"}))
+        (secrets / "release-signing.pub.pem").write_bytes(public_pem(SIGNER))
+        yield Publishing(platform, FleetKeyWrapper(key))
+
+
+def tiny_model(
+    rows: NDArray[np.float32] | None = None,
+    nodes: Sequence[NodeProto] = (),
+    properties: dict[str, str] | None = None,
+    output_of: str = "images",
+) -> bytes:
+    """A model of 64 x 64 pixels that finds ``rows`` (n, 6) in every picture, after doing ``nodes`` for ``output_of``."""
+    found = np.array([[16, 12, 48, 36, 0.9, 1]], np.float32) if rows is None else rows
+    graph = helper.make_graph(
+        [
+            *nodes,
+            helper.make_node("ReduceMean", [output_of], ["mean"], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Add", ["rows", "nothing"], ["output0"]),
+        ],
+        "constant",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, *found.shape])],
+        [
+            helper.make_tensor("rows", TensorProto.FLOAT, (1, *found.shape), found.ravel().tolist()),
+            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+        ],
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    said = {"names": "{0: 'car', 1: 'truck'}", "imgsz": "[64, 64]", "batch": "1"}
+    helper.set_model_props(built, said | (properties or {}))
+    return bytes(built.SerializeToString())
+
+
+@dataclass(frozen=True)
+class Releasing:
+    """What tests of releases build with."""
+
+    signer: Ed25519PrivateKey = SIGNER
+    stranger: Ed25519PrivateKey = STRANGER
+
+    @staticmethod
+    def announced(number: int, **facts: Any) -> ModelPublished:
+        return announced(number, **facts)
+
+    @staticmethod
+    def model(
+        rows: NDArray[np.float32] | None = None,
+        nodes: Sequence[NodeProto] = (),
+        properties: dict[str, str] | None = None,
+        output_of: str = "images",
+    ) -> bytes:
+        return tiny_model(rows, nodes, properties, output_of)
+
+
+@pytest.fixture
+def releasing() -> Releasing:
+    return Releasing()

@@ -21,6 +21,9 @@ async def test_a_device_fetches_from_the_store_of_releases(tmp_path: Path) -> No
         async with platform.open_releases() as releases:
             half = await releases.put(b"sealed half", "application/octet-stream")
 
-        async with open_device(platform, InferencerSettings()) as device:
-            assert [each async for each in device.download.store.read(half.sha256)] == [b"sealed half"]
-            assert await device.download.store.size(plain.sha256) is None
+        async with (
+            open_device(platform, InferencerSettings()) as device,
+            device.download.open_store() as store,
+        ):
+            assert [each async for each in store.read(half.sha256)] == [b"sealed half"]
+            assert await store.size(plain.sha256) is None

@@ -28,10 +28,14 @@ class Failing:
         self._answer = answer
         self.names = {0: "car"}
 
-    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def raw(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._answer is None:
             raise RuntimeError("node Conv_7 failed\nwith a long story")
-        return [np.full((1, 6), self._answer, np.float32)]
+        return np.full((1, 1, 6), self._answer, np.float32)
+
+    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        rows = self.raw(batch)[0]
+        return [rows[rows[:, 4] >= 0.25]]  # as a threshold does, which lets no NaN through
 
 
 def test_a_thousand_frames_survive_twenty_swaps(kit: Kit) -> None:
@@ -82,7 +86,7 @@ def test_the_old_model_serves_while_the_new_one_loads(kit: Kit) -> None:
 def test_a_broken_model_leaves_the_old_one_serving(answer: float | None, kit: Kit) -> None:
     """A new model that fails when it is warmed is reported and never serves."""
     with ModelSlot(kit.loaded("a" * 16)) as slot:
-        failed = slot.replace(lambda: LoadedModel("b" * 16, Failing(answer))).exception(10)
+        failed = slot.replace(lambda: warmed(LoadedModel("b" * 16, Failing(answer)))).exception(10)
 
         assert isinstance(failed, PermanentError)
         assert failed.code == "model_unusable"

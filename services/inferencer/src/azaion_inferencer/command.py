@@ -33,7 +33,15 @@ Every = Annotated[
     int | None,
     typer.Option(min=1, help="Infer every n-th frame. [4; each one of a folder]", show_default=False),
 ]
-Confidence = Annotated[float, typer.Option(min=0, max=1, help="Leave out what the model is less sure of.")]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Leave out what the model is less sure of. [what the model says for each class; 0.25]",
+        show_default=False,
+    ),
+]
 Save = Annotated[
     Path | None,
     typer.Option("--save", help="Annotated video (.mp4), or a new folder for pictures.", show_default=False),
@@ -93,7 +101,7 @@ def infer(
     model: ModelOption = LATEST,
     key: Key = None,
     every: Every = None,
-    confidence: Confidence = 0.25,
+    confidence: Confidence = None,
     save: Save = None,
     lines: Lines = None,
     window: Annotated[bool, typer.Option("--window", help="Show the frames (needs pygame-ce).")] = False,

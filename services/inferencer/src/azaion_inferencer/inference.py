@@ -28,7 +28,7 @@ from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.window import Window
 from azaion_inferencer.latest import serving_latest
 from azaion_inferencer.model_file import read_model_file
-from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
+from azaion_inferencer.model_slot import LoadedModel, ModelSlot, proven
 from azaion_inferencer.pipeline import run
 from azaion_inferencer.ports import FrameSource, Sink, Tell
 from azaion_inferencer.progress import progress
@@ -53,7 +53,8 @@ class Request:
     home: Path
     fleet_key: Path | None = None
     every: int | None = None
-    confidence: float = 0.25
+    confidence: float | None = None
+    """None: what the model says for each class, and 0.25 where it says nothing."""
     save: Path | None = None
     lines: Path | None = None
     window: bool = False
@@ -137,11 +138,11 @@ def _serving(request: Request) -> Iterator[ModelSlot]:
         return
     settings = InferencerSettings.load(request.home, "inferencer").model_copy(
         update={
-            "confidence": request.confidence,
             "runtime": request.runtime,
             "precision": request.precision,
             "threads": request.threads,
         }
+        | ({} if request.confidence is None else {"confidence": request.confidence})
     )
     with _hinting_at_up(), _serving_latest(request.home, settings) as slot:
         yield slot
@@ -174,10 +175,10 @@ def _loaded(request: Request, path: Path) -> LoadedModel:
         runtime=request.runtime,
         threads=request.threads,
         precision=request.precision,
-        thresholds=Thresholds(request.confidence),
+        thresholds=file.thresholds if request.confidence is None else Thresholds(request.confidence),
     )
-    colours = slot_colours(Catalogue.load(request.catalogue)) if request.catalogue else {}
-    return warmed(LoadedModel(file.model_id, model, colours))
+    colours = slot_colours(Catalogue.load(request.catalogue)) if request.catalogue else file.colours
+    return proven(LoadedModel(file.model_id, model, colours))
 
 
 def slot_colours(catalogue: Catalogue) -> dict[int, str]:

@@ -7,49 +7,98 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from azaion_common.errors import AzaionError, PermanentError
+import structlog
+
+from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.events import ModelPublished
 from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import check_exists
-from azaion_inferencer.current_model import first_model, keep_current
-from azaion_inferencer.device import open_device
+from azaion_inferencer.announcements import Look
+from azaion_inferencer.device import Device, open_device
 from azaion_inferencer.model_slot import ModelSlot
-from azaion_inferencer.ports import ReleasedModel
+from azaion_inferencer.serving import Serving, keep_serving, serving
 from azaion_inferencer.settings import InferencerSettings
+
+NEWS_S = 1.5
+"""How long a device that has a release to start with waits for word of a newer one."""
+FIRST_NEWS_S = 30.0
+"""The same, of one that has none."""
+_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
     """A slot that holds the newest release of ``home`` and takes up each newer one.
 
+    Where nobody can be asked, it is the newest of those that were fetched before.
+
     Raises:
-        PermanentError: ``home_missing``, ``no_release``, and what fetching or opening the release raises.
+        PermanentError: ``home_missing``, ``no_release``, and what believing, fetching or opening the release raises.
+        TransientError: nobody can be asked, and nothing was fetched before.
     """
     shared = PlatformSettings.load(home, "platform")
     check_exists(home, shared)
-    async with open_platform(home, shared) as platform, open_device(platform, settings) as device:
-        found = await first_model(device.download, device.load)
-        if found is None:
-            raise PermanentError(
-                "no_release", "no model was published yet", hint="publish one, or name a file with --model"
-            )
-        release, loaded = found
-        with ModelSlot(loaded) as slot:
-            keeping = keep_current(
-                device.feed.follow(),
-                device.download,
-                slot,
-                device.load,
-                serving=release.release,
-                report=_quietly,
-            )
-            keeper = asyncio.create_task(keeping)
-            try:
-                yield slot
-            finally:
-                keeper.cancel()
-                await asyncio.gather(keeper, return_exceptions=True)
+    async with (
+        open_platform(home, shared) as platform,
+        open_device(platform, settings) as device,
+        serving(device) as served,
+    ):
+        await _begin(device, served)
+        slot = await served.slot()
+        keeper = asyncio.create_task(keep_serving(device, served, _quietly))
+        try:
+            yield slot
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
 
 
-async def _quietly(_release: ReleasedModel, _error: AzaionError | None) -> None:
+async def _begin(device: Device, served: Serving) -> None:
+    patience_s = NEWS_S if device.kept.releases() else FIRST_NEWS_S
+    _, look = await asyncio.gather(served.start(), _look(device, patience_s))
+    if isinstance(look, AzaionError) and not served.mark.release and patience_s == NEWS_S:
+        look = await _look(device, FIRST_NEWS_S)  # what was kept does not run, so there is more to wait for
+    await _take_up(device, served, look)
+
+
+async def _look(device: Device, patience_s: float) -> Look | AzaionError:
+    try:
+        async with asyncio.timeout(patience_s):
+            return await device.feed.look(await asyncio.to_thread(device.kept.place))
+    except TimeoutError:
+        return TransientError("no_news", f"nobody told within {patience_s:g} s which release is the newest")
+    except AzaionError as error:
+        return error
+
+
+async def _take_up(device: Device, served: Serving, look: Look | AzaionError) -> None:
+    """Serve what the look found, unless that is served already; whatever fails does so only where nothing serves."""
+    try:
+        newest = _newest(look)
+        if newest.newest is not None and newest.newest.release > served.mark.release:
+            await served.switch(newest.newest, await device.download.fetch(newest.newest))
+        elif not served.mark.release:
+            raise _nothing(newest)
+    except AzaionError as error:
+        if not served.mark.release:
+            raise
+        _log.warning("release.from_before", release=served.mark.release, code=error.code, error=error.message)
+
+
+def _newest(look: Look | AzaionError) -> Look:
+    if isinstance(look, AzaionError):
+        raise look
+    return look
+
+
+def _nothing(look: Look) -> PermanentError:
+    if look.refusals:
+        return look.refusals[-1].error
+    return PermanentError(
+        "no_release", "no model was published yet", hint="publish one, or name a file with --model"
+    )
+
+
+async def _quietly(_release: ModelPublished, _error: AzaionError | None) -> None:
     """A command has nobody to report to beyond its own log."""

@@ -21,9 +21,14 @@ STAGE_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 MODEL = Gauge("azaion_inferencer_model_info", "1 for the model that serves", ["model", "release"])
+REFUSED = Counter(
+    "azaion_inferencer_releases_refused", "Announced releases that were refused, by reason", ["code"]
+)
 for fate in ("read", "inferred", "skipped"):
     FRAMES.labels(fate, "")  # 0 until there is one: a rise can only be seen from a number
 FRAMES.labels("dropped", "behind")
+for code in ("release_forged", "release_unsigned", "release_key_unknown", "release_outdated"):
+    REFUSED.labels(code)
 for stage in ("decode", "infer", "write"):
     STAGE_SECONDS.labels(stage)
 

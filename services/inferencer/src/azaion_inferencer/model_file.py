@@ -1,11 +1,12 @@
-"""Models given as a file: an ONNX file as it is, or a sealed package, opened in memory."""
+"""Models given as a file: an ONNX file as it is, or a sealed package, opened in memory; with what lies beside it."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from azaion_common.detection.runtimes.outputs import Thresholds
 from azaion_common.errors import PermanentError
 from azaion_common.packages import (
     FleetKeyWrapper,
@@ -16,6 +17,7 @@ from azaion_common.packages import (
     wipe,
 )
 from azaion_common.packages.header import MAGIC
+from azaion_inferencer.model_facts import read_facts
 
 PACKAGE_SUFFIX = ".azpkg"
 _ID_DIGITS = 16
@@ -71,7 +73,10 @@ class ModelFile:
     """A model's bytes and a name for them."""
 
     model_id: str
-    content: bytes
+    content: bytes = field(repr=False)
+    thresholds: Thresholds | None = None
+    """None: nothing lies beside it that says so; it may carry them itself."""
+    colours: dict[int, str] = field(default_factory=dict)
 
 
 def read_model_file(path: Path, fleet_key: Path | None = None) -> ModelFile:
@@ -86,7 +91,10 @@ def read_model_file(path: Path, fleet_key: Path | None = None) -> ModelFile:
     else:
         content = _read(path)
         _check_kind(path, content)
-    return ModelFile(hashlib.sha256(content).hexdigest()[:_ID_DIGITS], content)
+    facts = read_facts(path)
+    return ModelFile(
+        hashlib.sha256(content).hexdigest()[:_ID_DIGITS], content, facts.scores(), facts.colours()
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -7,12 +7,13 @@ model they were prepared for (sizes may differ), and the old model goes when the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from azaion_common.detection.runtimes import Model
 from azaion_common.errors import AzaionError, PermanentError
@@ -33,19 +34,39 @@ def warmed(loaded: LoadedModel) -> LoadedModel:
     """Run the model on grey pictures, so that its first real frame is neither slow nor a surprise.
 
     Raises:
-        PermanentError: ``model_unusable`` when it fails, or gives numbers that are none.
+        PermanentError: ``model_unusable`` when it fails, or gives numbers that are none; ``model_unsupported``.
     """
-    height, width = loaded.model.input_size
-    grey = np.full((loaded.model.batch_size, 3, height, width), 0.5, np.float32)
+    return _run(loaded, [0.5] * _WARM_UP_RUNS)
+
+
+def proven(loaded: LoadedModel) -> LoadedModel:
+    """As ``warmed``, on pictures that are grey, black, white and noise: a model may fail on some only.
+
+    Raises:
+        PermanentError: ``model_unusable``, ``model_unsupported``.
+    """
+    return _run(loaded, [0.5, 0.5, 0.0, 1.0, None])
+
+
+def _run(loaded: LoadedModel, shades: Sequence[float | None]) -> LoadedModel:
+    """Once on a batch of each shade, None standing for noise."""
     try:
-        answers = [rows for _ in range(_WARM_UP_RUNS) for rows in loaded.model.infer(grey)]
-    except AzaionError:
+        for shade in shades:
+            batch = _pictures(loaded.model, shade)
+            _require_finite(loaded, loaded.model.raw(batch))
+            loaded.model.infer(batch)
+    except (AzaionError, MemoryError):
         raise
     except Exception as error:  # runtimes have no common base class
         raise _unusable(loaded, str(error)) from error
-    if not all(np.isfinite(rows).all() for rows in answers):
-        raise _unusable(loaded, "its answers are not finite")
     return loaded
+
+
+def _pictures(model: Model, shade: float | None) -> NDArray[np.float32]:
+    shape = (model.batch_size, 3, *model.input_size)
+    if shade is None:
+        return np.random.default_rng(0).random(shape, np.float32)
+    return np.full(shape, shade, np.float32)
 
 
 class ModelSlot:
@@ -59,6 +80,10 @@ class ModelSlot:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for what is being loaded, and load nothing more."""
         self._loader.shutdown()
 
     @property
@@ -66,15 +91,20 @@ class ModelSlot:
         return self._current
 
     def replace(self, load: Callable[[], LoadedModel]) -> Future[LoadedModel]:
-        """Load, warm and switch to a model, after those asked for before.
+        """Load and switch to a model, after those asked for before; ``load`` gives it warmed.
 
         The future has the model once it serves, or the error for which the old one still does.
         """
         return self._loader.submit(self._replace, load)
 
     def _replace(self, load: Callable[[], LoadedModel]) -> LoadedModel:
-        self._current = warmed(load())
+        self._current = load()
         return self._current
+
+
+def _require_finite(loaded: LoadedModel, answer: NDArray[np.float32]) -> None:
+    if not np.isfinite(answer).all():
+        raise _unusable(loaded, "its answers are not finite")
 
 
 def _unusable(loaded: LoadedModel, reason: str) -> PermanentError:

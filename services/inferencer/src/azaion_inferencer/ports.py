@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -111,18 +111,23 @@ ReleasedModel = ModelPublished
 """The event that announced it says where both parts lie and what they must be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A release's model, verified and decrypted, in memory only; and its small part, for a device that keeps it."""
+
+    content: bytes = field(repr=False)
+    small: bytes = field(repr=False)
+
+
 class ModelProvider(Protocol):
     """Where published models come from."""
 
-    async def newest(self) -> ReleasedModel | None:
-        """The newest release, None before the first."""
-        ...
-
-    async def fetch(self, released: ReleasedModel) -> bytes:
-        """The model itself, verified and decrypted, in memory only.
+    async def fetch(self, released: ReleasedModel) -> Fetched:
+        """The model and its small part.
 
         Raises:
             PermanentError: when any part is not what the release says.
+            SetupError: when it is this device that is not set up to fetch.
             TransientError: when a part could not be fetched.
         """
         ...

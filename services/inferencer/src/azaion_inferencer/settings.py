@@ -22,7 +22,9 @@ class InferencerSettings(ServiceSettings):
     target: str = "onnx"
     """Which export of a model this device runs."""
     every: int = Field(default=4, ge=1)
-    confidence: float = Field(default=0.25, ge=0, le=1)
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """Leave out detections with a lower score. None: the score that each class was released with, where its F1 is best, and
+    0.25 for a class without one."""
     runtime: RuntimeName = "auto"
     """``onnxruntime``, ``openvino``, or ``auto``: OpenVINO where it is installed."""
     precision: Precision = "f32"
@@ -33,6 +35,18 @@ class InferencerSettings(ServiceSettings):
     account: Path = Path("secrets/device.json")
     """Credentials for the API (``email``, ``password``); relative paths start at the home."""
     fleet_key: Path = Path("secrets/fleet.key")
+    release_key: Path = Path("secrets/release-signing.pub.pem")
+    """Public keys (PEM, one or more) that releases must be signed by; relative paths start at the home. A device needs a
+    copy of the publisher's file."""
+    seal_key: Path = Path("inferencer/seal.key")
+    """This device's own key (32 bytes, made where there is none), under which it keeps what it needs to start without a
+    network; relative paths start at the home. It protects most where it lies on another medium than the rest."""
+    max_release_jump: int = Field(default=10_000, ge=1)
+    """How far a release number may be beyond the last accepted one: a number out of all reason would lock out all later ones."""
+    trial_timeout_s: float = Field(default=120, gt=0)
+    """Seconds within which a new model has to load and answer in a child process before it is let in."""
+    trial_memory_mb: int = Field(default=2048, ge=64)
+    """Memory (MiB) that a new model may take in that child, besides four times the size of its file."""
     device: str = "device"
     """The name under which this device reports."""
     results_file_mib: float = Field(default=64, gt=0)

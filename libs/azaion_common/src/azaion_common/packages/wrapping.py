@@ -13,7 +13,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import CONTENT_KEY_BYTES, ContentKey
@@ -122,7 +122,7 @@ def load_fleet_key(path: Path) -> bytes:
         with path.open("rb") as file:
             key = file.read(FLEET_KEY_BYTES + 1)
     except OSError as error:
-        raise PermanentError("fleet_key_missing", f"cannot read the key {path}: {error.strerror}") from error
+        raise SetupError("fleet_key_missing", f"cannot read the key {path}: {error.strerror}") from error
     if len(key) != FLEET_KEY_BYTES:
         raise PermanentError(
             "fleet_key_invalid", f"{path} is not a key file: it does not have exactly 32 bytes"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from azaion_common.errors import PermanentError
+from azaion_common.errors import SetupError
 from azaion_inferencer.adapters.release_download import Account
 
 
@@ -15,16 +15,16 @@ def read_account(path: Path) -> Account:
     """The account in ``path``.
 
     Raises:
-        PermanentError: ``account_missing``, ``account_invalid``.
+        SetupError: ``account_missing``, ``account_invalid``.
     """
     try:
         fields = json.loads(path.read_text())
         return Account(str(fields["email"]), SecretStr(str(fields["password"])))
     except FileNotFoundError:
-        raise PermanentError(
+        raise SetupError(
             "account_missing",
             f"no credentials at {path}",
             hint="start the API once on this home, or copy its file",
         ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise PermanentError("account_invalid", f"{path} holds no e-mail and password") from error
+        raise SetupError("account_invalid", f"{path} holds no e-mail and password") from error

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import NoReturn
 import httpx
 from pydantic import SecretStr
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.packages import (
     KeyWrapper,
     PackageHeader,
@@ -33,7 +34,7 @@ from azaion_common.packages import (
 )
 from azaion_common.storage import BlobStore
 from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
-from azaion_inferencer.ports import ReleasedModel
+from azaion_inferencer.ports import Fetched, ReleasedModel
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5
@@ -53,41 +54,64 @@ class Account:
 class ReleaseDownload:
     """Fetches releases. ``client`` has the API's base URL; ``cache`` is a folder for big parts.
 
-    ``feed`` says which release is the newest.
+    Account, store and wrapper are only asked for when something is to be fetched or opened: a device that has what it
+    needs starts without them. ``own_small`` gives a small part by its SHA-256 where the API's files are at hand, for
+    when the API is not.
     """
 
     client: httpx.AsyncClient
-    account: Account
-    store: BlobStore
-    wrapper: KeyWrapper
+    account: Callable[[], Account]
+    open_store: Callable[[], AbstractAsyncContextManager[BlobStore]]
+    wrapper: Callable[[], KeyWrapper]
     cache: Path
-    feed: Callable[[], Awaitable[ReleasedModel | None]]
+    own_small: Callable[[str], bytes | None] = lambda _sha256: None
     first_wait_s: float = _FIRST_WAIT_S
 
-    async def newest(self) -> ReleasedModel | None:
-        return await self.feed()
-
-    async def fetch(self, released: ReleasedModel) -> bytes:
-        """The verified model.
+    async def fetch(self, released: ReleasedModel) -> Fetched:
+        """The verified model, and its small part.
 
         Raises:
-            PermanentError: ``login_refused``, ``resource_missing``, ``resource_damaged``, ``blob_missing``, ``package_parts_mismatch``,
+            PermanentError: ``resource_missing``, ``resource_damaged``, ``blob_missing``, ``package_parts_mismatch``,
                 ``release_mismatch``, and what opening a package raises.
+            SetupError: ``login_refused``, ``account_missing``, ``account_invalid``.
             TransientError: ``api_unavailable``, ``store_unavailable``, ``disk_full``.
         """
-        small = await self._small(released, await self._token())
+        small = await self._small(released)
         big = await self._big(PartFacts(released.big.size_bytes, released.big.sha256))
-        return await asyncio.to_thread(self._open, released, small, big)
+        return Fetched(await asyncio.to_thread(self.open, released, small, big), small)
+
+    def open_kept(self, released: ReleasedModel, small: bytes) -> bytes:
+        """The verified model from a small part that was kept, and the big one in the cache. Blocks; asks nobody.
+
+        Raises:
+            PermanentError: ``part_missing``, and as ``fetch``.
+        """
+        big = self.cache / released.big.sha256
+        if not big.exists():
+            raise PermanentError(
+                "part_missing", f"the big part of release {released.release} is not here any more"
+            )
+        return self.open(released, small, big)
+
+    async def _small(self, released: ReleasedModel) -> bytes:
+        try:
+            return await self._small_of_api(released, await self._token())
+        except (TransientError, SetupError):
+            own = await asyncio.to_thread(self.own_small, released.small.sha256)
+            if own is None:
+                raise
+            return own
 
     async def _token(self) -> str:
-        account = {"email": self.account.email, "password": self.account.password.get_secret_value()}
+        known = await asyncio.to_thread(self.account)
+        account = {"email": known.email, "password": known.password.get_secret_value()}
         answer = await self._post("/login", account, limit_bytes=1 << 16)
         try:
             return str(httpx.Response(200, content=answer).json()["token"])
         except (ValueError, KeyError, TypeError) as error:
             raise PermanentError("api_unusable", "the API's answer to the login holds no token") from error
 
-    async def _small(self, released: ReleasedModel, token: str) -> bytes:
+    async def _small_of_api(self, released: ReleasedModel, token: str) -> bytes:
         folder, _, name = released.small.location.partition("/")
         limit_bytes = released.small.size_bytes
         return await self._post(
@@ -139,20 +163,30 @@ class ReleaseDownload:
         return complete
 
     async def _append(self, unfinished: Path, part: PartFacts, offset: int) -> None:
+        async with self.open_store() as store:
+            await self._append_from(store, unfinished, part, offset)
+
+    async def _append_from(self, store: BlobStore, unfinished: Path, part: PartFacts, offset: int) -> None:
         with unfinished.open("ab") as file:
-            async for chunk in self.store.read(part.sha256, offset=offset):
+            async for chunk in store.read(part.sha256, offset=offset):
                 if file.tell() + len(chunk) > part.size_bytes:
                     raise _mismatch(f"the big part is longer than {part.size_bytes} bytes")
                 await asyncio.to_thread(file.write, chunk)
 
-    def _open(self, released: ReleasedModel, small: bytes, big: Path) -> bytes:
+    def open(self, released: ReleasedModel, small: bytes, big: Path) -> bytes:
+        """Join, check and decrypt both parts, in memory. Blocks.
+
+        Raises:
+            PermanentError: ``package_parts_mismatch``, ``release_mismatch``, and what opening a package raises.
+            SetupError: ``fleet_key_missing``.
+        """
         expected = SplitFacts(
             PartFacts(released.small.size_bytes, released.small.sha256),
             PartFacts(released.big.size_bytes, released.big.sha256),
             released.package_sha256,
         )
         with joined_parts(io.BytesIO(small), big, expected=expected) as package:
-            key = unwrap_for(io.BytesIO(small), self.wrapper, released.wrapped_key)
+            key = unwrap_for(io.BytesIO(small), self.wrapper(), released.wrapped_key)
             try:
                 with open_package(package, key) as opened:
                     _check_header(opened.header, released)
@@ -184,9 +218,7 @@ def _refuse(status: int, code: str, path: str) -> NoReturn:
             "resource_damaged", f"the API's copy of {path} is damaged", hint="publish the model again"
         )
     if status == HTTPStatus.UNAUTHORIZED:
-        raise PermanentError(
-            "login_refused", "the API refuses this account", hint="check e-mail and password"
-        )
+        raise SetupError("login_refused", "the API refuses this account", hint="check e-mail and password")
     if status == HTTPStatus.NOT_FOUND:
         raise PermanentError("resource_missing", f"the API has no such file ({path})")
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from azaion_common.detection.options import Accelerator
 from azaion_common.detection.runtimes.accelerator import check, wanted
 from azaion_common.detection.runtimes.batches import padded, static
-from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Metadata, Thresholds, decode
+from azaion_common.detection.runtimes.outputs import Metadata, Thresholds, decode
 from azaion_common.detection.runtimes.quiet_onnxruntime import onnxruntime
 from azaion_common.errors import PermanentError
 
@@ -45,10 +45,12 @@ class OnnxModel:
         provider: str = self.session.get_providers()[0]
         return provider.removesuffix("ExecutionProvider")
 
-    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def raw(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         feed = {self.session.get_inputs()[0].name: padded(batch, self.fixed_batch, self.batch_size)}
-        output = np.asarray(self.session.run(None, feed)[0])
-        return decode(output[: len(batch)], len(self.names), self.thresholds)
+        return np.asarray(self.session.run(None, feed)[0])[: len(batch)]
+
+    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return decode(self.raw(batch), len(self.names), self.thresholds)
 
 
 def load(
@@ -56,7 +58,7 @@ def load(
     threads: int | None = None,
     *,
     accelerator: Accelerator = "auto",
-    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    thresholds: Thresholds | None = None,
 ) -> OnnxModel:
     """Open an ONNX file's bytes.
 
@@ -79,4 +81,4 @@ def load(
     check(accelerator, used=session.get_providers(), available=available, gpu_is_there=_NVIDIA.exists())
     shape = static(session.get_inputs()[0].shape)
     metadata = Metadata.parse(session.get_modelmeta().custom_metadata_map, shape)
-    return OnnxModel(session, metadata, shape[0], thresholds)
+    return OnnxModel(session, metadata, shape[0], metadata.filter(thresholds))

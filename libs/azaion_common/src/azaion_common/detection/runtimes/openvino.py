@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from azaion_common.detection.runtimes.batches import padded, static
-from azaion_common.detection.runtimes.outputs import DEFAULT_THRESHOLDS, Metadata, Thresholds, decode
+from azaion_common.detection.runtimes.outputs import Metadata, Thresholds, decode
 from azaion_common.errors import PermanentError
 
 try:
@@ -45,11 +45,14 @@ class OpenvinoModel:
     def executed_by(self) -> str:
         return "CPU"
 
-    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def raw(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         feed = padded(batch, self.fixed_batch, self.batch_size)
         # Neither copy is needed: the request is ours alone, and decoding ends before its next run.
         output = self.request.infer([feed], share_inputs=True, share_outputs=True)[0]
-        return decode(np.asarray(output)[: len(batch)], len(self.names), self.thresholds)
+        return np.asarray(output)[: len(batch)]
+
+    def infer(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return decode(self.raw(batch), len(self.names), self.thresholds)
 
 
 def load(
@@ -57,7 +60,7 @@ def load(
     threads: int | None = None,
     *,
     precision: str = "f32",
-    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+    thresholds: Thresholds | None = None,
 ) -> OpenvinoModel:
     """Open an ONNX file's bytes.
 
@@ -79,7 +82,7 @@ def load(
     dimensions = compiled.input(0).partial_shape
     shape = static([d.get_length() if d.is_static else None for d in dimensions])
     metadata = Metadata.parse(_properties(graph), shape)
-    return OpenvinoModel(compiled.create_infer_request(), metadata, shape[0], thresholds)
+    return OpenvinoModel(compiled.create_infer_request(), metadata, shape[0], metadata.filter(thresholds))
 
 
 def _properties(graph: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,23 @@ _CANDIDATES = 30_000
 class Thresholds:
     """Which detections count: score at least ``confidence``; ``iou`` and ``max_detections`` are for suppression.
 
-    A graph that suppresses by itself has its own built in; then only ``confidence`` can still take boxes away.
+    ``by_class`` has the score for single classes, by id, in place of ``confidence``. A graph that suppresses by itself
+    has its own values built in; then only these two can still take boxes away.
     """
 
     confidence: float = 0.25
     iou: float = 0.7
     max_detections: int = 300
+    by_class: Mapping[int, float] = field(default_factory=dict)
+
+    def of(self, class_ids: NDArray[np.float32] | NDArray[np.intp]) -> NDArray[np.float32] | np.float32:
+        """The score that each detection has to reach, by its class id."""
+        if not self.by_class:
+            return np.float32(self.confidence)
+        table = np.full(max(self.by_class) + 2, self.confidence, np.float32)
+        table[list(self.by_class)] = list(self.by_class.values())
+        known = np.clip(class_ids, -1, len(table) - 1).astype(np.intp)  # the last entry is for all others
+        return table[known]
 
 
 DEFAULT_THRESHOLDS = Thresholds()
@@ -36,11 +47,14 @@ DEFAULT_THRESHOLDS = Thresholds()
 
 @dataclass(frozen=True)
 class Metadata:
-    """The properties Ultralytics writes into an export: class names, input size (height, width), largest batch."""
+    """The properties Ultralytics writes into an export: class names, input size (height, width), largest batch; and
+    the score from which a class is worth showing, by id, which the exporter adds.
+    """
 
     names: dict[int, str]
     input_size: tuple[int, int]
     batch_size: int
+    thresholds: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, properties: Mapping[str, str], input_shape: tuple[int | None, ...]) -> Metadata:
@@ -57,8 +71,20 @@ class Metadata:
                 names={int(key): str(name) for key, name in _items(names)},
                 input_size=(height or int(sizes[0]), width or int(sizes[1])),
                 batch_size=batch or int(properties.get("batch", "1")),
+                thresholds={
+                    int(key): float(score)
+                    for key, score in _literal(properties.get("thresholds", "{}")).items()
+                },
             )
-        except (KeyError, ValueError, TypeError, SyntaxError, IndexError) as error:
+        except (
+            KeyError,
+            ValueError,
+            TypeError,
+            SyntaxError,
+            IndexError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise PermanentError(
                 "model_unsupported",
                 f"the model does not say its class names and input size ({type(error).__name__}: {error})",
@@ -68,7 +94,13 @@ class Metadata:
             raise PermanentError(
                 "model_unsupported", f"the model has no usable input size or classes: {parsed}"
             )
+        if not all(class_id >= 0 and 0 <= score <= 1 for class_id, score in parsed.thresholds.items()):
+            raise PermanentError("model_unsupported", "the model's thresholds are no scores from 0 to 1")
         return parsed
+
+    def filter(self, thresholds: Thresholds | None) -> Thresholds:
+        """``thresholds``, or, where there are none, those that the file carries."""
+        return Thresholds(by_class=self.thresholds) if thresholds is None else thresholds
 
 
 def decode(
@@ -94,13 +126,14 @@ def decode(
 
 def _filtered(rows: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
     scores = rows[:, 4]
-    kept = rows[(scores >= thresholds.confidence) & (scores > 0)]
+    kept = rows[(scores >= thresholds.of(rows[:, 5])) & (scores > 0)]
     return kept[np.argsort(-kept[:, 4], kind="stable")]
 
 
 def _suppressed(columns: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.float32]:
     best = columns[_BOX:].max(axis=0)
-    candidates = np.flatnonzero(best >= thresholds.confidence)
+    limits = thresholds.of(columns[_BOX:].argmax(axis=0)) if thresholds.by_class else thresholds.confidence
+    candidates = np.flatnonzero(best >= limits)
     candidates = candidates[np.argsort(-best[candidates], kind="stable")][:_CANDIDATES]
     boxes = _corners(columns[:_BOX, candidates].T)
     scores, class_ids = best[candidates], columns[_BOX:, candidates].argmax(axis=0)
