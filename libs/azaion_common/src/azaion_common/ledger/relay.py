@@ -23,6 +23,7 @@ from azaion_common.ledger import keeping, metrics
 from azaion_common.ledger.accounting import last_sent
 from azaion_common.ledger.inbox import producer_name
 from azaion_common.ledger.ledger import Ledger
+from azaion_common.seldom import Seldom
 from azaion_common.streams import EventLog, Message
 
 WINDOW = 1000
@@ -41,6 +42,7 @@ class Relay:
         self._streams = log
         self._jobs = jobs
         self._in_doubt = True
+        self._seldom = Seldom()
 
     async def run(self) -> None:
         backoff, checked_at = Backoff(cap_s=_BACKOFF_CAP_S), time.monotonic()
@@ -52,9 +54,11 @@ class Relay:
                     checked_at = time.monotonic()
                     await self._look_after_sent()
                 backoff.reset()
+                self._seldom.over()
             except TransientError as error:
                 self._in_doubt = True
-                _log.warning("outbox.waiting", code=error.code, error=error.message)
+                if self._seldom.due(error.code):
+                    _log.warning("outbox.waiting", code=error.code, error=error.message)
                 self._ledger.outbox_filled.set()
                 await asyncio.sleep(backoff.next())
 

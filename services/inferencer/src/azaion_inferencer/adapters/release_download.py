@@ -20,6 +20,7 @@ from typing import NoReturn
 import httpx
 from pydantic import SecretStr
 
+from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.packages import (
     KeyWrapper,
@@ -136,13 +137,14 @@ class ReleaseDownload:
         complete = self.cache / part.sha256
         if complete.exists() and await asyncio.to_thread(_is, complete, part):
             return complete
+        pauses = Backoff(self.first_wait_s)
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._resume(complete, part)
             except TransientError:
                 if attempt == _ATTEMPTS - 1:
                     raise
-                await asyncio.sleep(self.first_wait_s * 2**attempt)
+                await asyncio.sleep(pauses.next())
         raise AssertionError("unreachable")
 
     async def _resume(self, complete: Path, part: PartFacts) -> Path:

@@ -13,6 +13,7 @@ from rstream import schema
 
 from azaion_common.backoff import Backoff
 from azaion_common.errors import PermanentError, TransientError
+from azaion_common.seldom import Seldom
 from azaion_common.streams import Message, Record
 from azaion_common.streams.partitions import Partitioning
 from azaion_common.streams.rabbitmq.acknowledgements import Acknowledgements
@@ -86,17 +87,19 @@ class RabbitEventLog:
     async def follow(
         self, stream: str, offset: int = 0, *, max_batch: int = 100, after: bytes | None = None
     ) -> AsyncIterator[list[Record]]:
-        place, backoff = _Place(offset, after), Backoff(cap_s=_RECONNECT_CAP_S)
+        place, backoff, seldom = _Place(offset, after), Backoff(cap_s=_RECONNECT_CAP_S), Seldom()
         while True:
             try:
                 async for records in self._read_on(stream, place, max_batch):
                     backoff.reset()
+                    seldom.over()
                     yield records
             except TransientError as error:
                 if error.code in ("log_regressed", "log_truncated"):
                     raise
                 self._cluster.forget(stream)
-                _log.warning("stream.reader_waiting", stream=stream, code=error.code, error=error.message)
+                if seldom.due(error.code):
+                    _log.warning("stream.reader_waiting", stream=stream, code=error.code, error=error.message)
             await asyncio.sleep(backoff.next())
 
     async def _read_on(self, stream: str, place: _Place, max_batch: int) -> AsyncIterator[list[Record]]:
