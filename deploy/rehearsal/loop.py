@@ -99,7 +99,7 @@ def outcome(stack: Stack) -> dict[str, object]:
         name: hashlib.sha256("\n".join(stack.sql(query)).encode()).hexdigest()[:16]
         for name, query in _PARTS.items()
     }
-    models = json.loads(stack.azaion("publisher", "models", "list", "--json"))
+    models = json.loads(stack.azaion("publisher", "models", "list", "--json"))["models"]
     digests["models"] = len(models)
     doctor = json.loads(stack.azaion("publisher", "doctor", "--json"))
     digests["balanced"] = doctor["balanced"]

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from azaion_common.cli import model_records as records_of_models
 from azaion_common.cli import models as commands
 from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, ClassMetrics, Lineage, Metrics, ModelRejected, ModelTrained, models
+from azaion_common.events import (
+    BlobRef,
+    ClassMetrics,
+    EpochMetrics,
+    Lineage,
+    Metrics,
+    ModelExported,
+    ModelRejected,
+    ModelTrained,
+    Parity,
+    TrainingProgress,
+    models,
+)
 from azaion_common.events.codec import encode
 from azaion_common.events.envelope import wrap
 from azaion_common.events.models import Hardware
-from azaion_common.runtime.transports import log_path
-from azaion_common.streams import Message
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import blobs_path, log_path, open_blobs
+from azaion_common.storage.files import FileBlobStore
+from azaion_common.streams import Message, Record
 from azaion_common.streams.sqlite import SqliteEventLog
 
 FIRST, SECOND = "a" * 16, "b" * 16
@@ -80,7 +97,7 @@ def run(*arguments: str) -> str:
 
 def test_every_model_is_listed_with_its_state(home: Path) -> None:
     """A rejected model is told apart from one that was only trained."""
-    rows = json.loads(run("list", "--home", str(home), "--json"))
+    rows = json.loads(run("list", "--home", str(home), "--json"))["models"]
 
     assert [(row["model_id"], row["state"]) for row in rows] == [(FIRST, "trained"), (SECOND, "rejected")]
 
@@ -111,6 +128,115 @@ def test_a_model_says_on_what_it_was_trained(home: Path) -> None:
 async def test_an_unknown_model_is_a_clear_error(home: Path) -> None:
     """No model is shown instead of the one that was asked for."""
     with pytest.raises(PermanentError) as refused:
-        await commands.find_model(home, "c")
+        await records_of_models.find_model(home, "c")
 
     assert refused.value.code == "model_unknown"
+
+
+@pytest.fixture
+async def stored(home: Path) -> Path:
+    """The same home with an export, a release and the files in the store."""
+    async with open_blobs(home, PlatformSettings()) as blobs, SqliteEventLog.open(log_path(home)) as log:
+        checkpoint = await blobs.put(b"a checkpoint", "application/x-pytorch")
+        artifact = await blobs.put(b"an ONNX file", "application/onnx")
+        known = trained("c" * 16).model_copy(update={"checkpoint": checkpoint, "thresholds": {"car": 0.4}})
+        export = ModelExported(
+            model_id="c" * 16, target="onnx", imgsz=320, batch=1, artifact=artifact, class_names=("car",),
+            class_colours=("#ff0000",), thresholds={"car": 0.31},
+            parity=Parity(
+                pictures=1, expected=1, matched=1, unexpected=0, min_iou=1, mean_iou=1, max_score_difference=0,
+                passed=True,
+            ),
+        )  # fmt: skip
+        events: tuple[ModelTrained | ModelExported, ...] = (known, export)
+        for seq, event in enumerate(events, 3):
+            envelope = wrap(
+                event=event, subject="m", producer="trainer", epoch=1, seq=seq, stream=models.STREAM
+            )
+            await log.append(models.STREAM, [Message(encode(envelope))])
+    return home
+
+
+@pytest.mark.parametrize(
+    ("target", "content", "score"), [("checkpoint", b"a checkpoint", 0.4), ("onnx", b"an ONNX file", 0.31)]
+)
+def test_a_models_file_comes_out_of_the_store(
+    target: str, content: bytes, score: float, stored: Path, tmp_path: Path
+) -> None:
+    """Checkpoint or export, byte for byte, a file of the user's own, with class names and scores beside it."""
+    path = tmp_path / "new" / "model.bin"
+
+    said = json.loads(
+        run("get", "latest", "--target", target, "--save", str(path), "--home", str(stored), "--json")
+    )
+
+    assert path.read_bytes() == content
+    assert path.stat().st_nlink == 1
+    facts = json.loads((tmp_path / "new" / "model.bin.json").read_text())
+    assert (facts["class_names"], facts["thresholds"]) == (["car"], {"car": score})
+    assert said == {"file": str(path), **facts}
+
+
+def test_an_export_that_there_is_not_is_named(stored: Path, tmp_path: Path) -> None:
+    """The error says what there is, and nothing is written."""
+    with pytest.raises(PermanentError) as refused:
+        run("get", "cc", "--target", "openvino", "--save", str(tmp_path / "x"), "--home", str(stored))
+
+    assert refused.value.code == "export_missing"
+    assert "checkpoint, onnx" in refused.value.message
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_damaged_file_is_not_handed_out(stored: Path, tmp_path: Path) -> None:
+    """What the store holds under a hash has to have it; a file that was there before stays."""
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"mine")
+    blob = FileBlobStore(blobs_path(stored)).path(hashlib.sha256(b"a checkpoint").hexdigest())
+    blob.chmod(0o600)
+    blob.write_bytes(b"another one.")
+
+    with pytest.raises(PermanentError) as refused:
+        run("get", "cc", "--save", str(path), "--home", str(stored))
+
+    assert refused.value.code == "blob_corrupt"
+    assert path.read_bytes() == b"mine"
+
+
+async def test_a_long_stream_is_not_read_twice(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a first look through thousands of other events, the next one reads the last of them."""
+    epoch = EpochMetrics(epoch=1, epochs=2, metrics={}, loss={}, seconds=1)
+    progress = TrainingProgress(run_id="a" * 64, epoch=epoch)
+    envelope = wrap(event=progress, subject="m", producer="trainer", epoch=1, seq=9, stream=models.STREAM)
+    async with SqliteEventLog.open(log_path(home)) as log:
+        await log.append(models.STREAM, [Message(encode(envelope))] * 3000)
+    first = await records_of_models.read_models(home)
+    offsets, read = list[int](), SqliteEventLog.read
+
+    async def counting(log: SqliteEventLog, *arguments: Any, **options: Any) -> list[Record]:
+        found = await read(log, *arguments, **options)
+        offsets.extend(record.offset for record in found)
+        return found
+
+    monkeypatch.setattr(SqliteEventLog, "read", counting)
+    again = await records_of_models.read_models(home)
+
+    assert [each.candidate for each in again] == [each.candidate for each in first]
+    assert len(again) == 2
+    assert offsets == [3001]
+
+
+async def test_another_log_in_its_place_is_read_from_its_beginning(home: Path) -> None:
+    """What was remembered of a stream that is gone is not told as if it were there."""
+    async with SqliteEventLog.open(log_path(home)) as log:
+        await log.append(models.STREAM, [Message(b"noise")] * 600)
+    await records_of_models.read_models(home)
+    log_path(home).unlink()
+    async with SqliteEventLog.open(log_path(home)) as log:
+        envelope = wrap(
+            event=trained("d" * 16), subject="m", producer="t", epoch=1, seq=1, stream=models.STREAM
+        )
+        await log.append(models.STREAM, [Message(encode(envelope))])
+
+    found = await records_of_models.read_models(home)
+
+    assert [record.candidate.model_id for record in found] == ["d" * 16]

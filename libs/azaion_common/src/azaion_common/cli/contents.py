@@ -39,7 +39,7 @@ SECTIONS = (
         "Models",
         {
             "train": "Start a training",
-            "models": "List models, show where they come from",
+            "models": "List models, show where they come from, get their files",
             "export": "Export a model for another target, size or batch",
             "publish": "Seal and release an exported model",
             "package": "Seal, inspect, verify and open model packages",
@@ -49,6 +49,7 @@ SECTIONS = (
         "Detect",
         {
             "infer": "Find objects in a video, pictures, a camera or a stream",
+            "devices": "What each device runs, and what it refused",
         },
     ),
     Section(
@@ -86,6 +87,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": ("azaion train --wait", "azaion train epochs=100 imgsz=640 --wait"),
     "models list": ("azaion models list", "azaion models list --json | jq '.models[0]'"),
     "models lineage": ("azaion models lineage 3fa4c1",),
+    "models get": ("azaion models get latest", "azaion models get 3fa4c1 --target onnx --save model.onnx"),
+    "devices list": ("azaion devices list", "azaion devices list --json | jq '.devices[0]'"),
     "export": ("azaion export latest --target onnx imgsz=960 --wait",),
     "publish": ("azaion publish latest --wait",),
     "infer": (

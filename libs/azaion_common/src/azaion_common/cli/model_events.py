@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event
+from azaion_common.events.codec import type_of
 from azaion_common.events.models import STREAM
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.streams import EventLog, Record
 
 LATEST = "latest"
+_PAGE = 1000
 
 Found = TypeVar("Found", bound=Event)
 
@@ -32,10 +34,10 @@ def contents(records: Iterable[Record]) -> Iterator[Event]:
 
 async def newest(log: EventLog, kind: type[Found], fits: Callable[[Found], bool]) -> Found | None:
     """The last event of ``kind`` that ``fits``."""
-    found, offset = None, 0
-    while batch := await log.read(STREAM, offset):
+    found, offset, wanted = None, 0, kind.model_fields["type"].default
+    while batch := await log.read(STREAM, offset, limit=_PAGE):
         offset = batch[-1].offset + 1
-        for event in contents(batch):
+        for event in contents(record for record in batch if type_of(record.body) == wanted):
             if isinstance(event, kind) and fits(event):
                 found = event
     return found
