@@ -67,7 +67,7 @@ def trained(model_id: str = FIRST) -> ModelTrained:
 
 
 def rejected() -> ModelRejected:
-    facts = trained(SECOND).model_dump(exclude={"type", "probe_images"})
+    facts = trained(SECOND).model_dump(exclude={"type", "probe_images", "reason"})
     return ModelRejected(
         **facts, champion_id=FIRST, reason="not better", difference=-0.1, confidence_interval=(-0.2, 0.0)
     )
