@@ -82,6 +82,9 @@ class FakeModel:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
+    def raw(self, batch: np.ndarray) -> np.ndarray:
+        return np.zeros((len(batch), 1, 6), np.float32)
+
     def infer(self, batch: np.ndarray) -> list[np.ndarray]:
         self.batches.append(len(batch))
         return [np.array([[16, 24, 48, 40, 0.9, 0]], np.float32) for _ in batch]
