@@ -21,9 +21,13 @@ up: $(CORE) $(TRAINING) ## Install, then run every service in one process until 
 	$(BIN)/azaion up
 
 ##@ On a server
-.PHONY: secrets device rehearsal dashboards
+.PHONY: secrets pin device rehearsal dashboards
 secrets: ## Make what `docker compose up` needs to be told by nobody: passwords, keys, certificates, once, in deploy/secrets (HOST=name)
 	$(PYTHON) deploy/make_secrets.py $(addprefix --host ,$(HOST))
+	chmod -R a+rX deploy/settings deploy/prometheus deploy/grafana deploy/alertmanager deploy/rabbitmq deploy/blob-store # servers read these under users of their own
+
+pin: ## Write compose.pinned.yaml: the images of others by the digests that their tags have now
+	$(PYTHON) deploy/pin_images.py
 
 device: ## Make deploy/secrets/devices/NAME: all that one edge device needs, with accounts of its own (NAME=roof HOST=name)
 	@[ -n "$(NAME)" ] || { echo "make device NAME=roof HOST=server.example.org"; exit 2; }

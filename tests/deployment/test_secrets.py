@@ -236,3 +236,17 @@ def test_the_search_for_secrets_knows_them_all(folder: Path) -> None:
         assert (folder / key).read_bytes().splitlines()[1] in wanted
     assert (folder / "server.pem").read_bytes().splitlines()[1] not in wanted
     assert len(wanted) >= 14
+
+
+def test_settings_of_a_private_clone_can_be_read_by_the_servers(tmp_path: Path) -> None:
+    """A clone made under umask 077 runs: servers read what is mounted into them under users of their own."""
+    root = Path(__file__).parents[2]
+    shutil.copy(root / "Makefile", tmp_path)
+    shutil.copytree(root / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("secrets"))
+    mounted = list((tmp_path / "deploy/prometheus").rglob("*"))
+    for path in mounted:
+        path.chmod(0o600)
+
+    subprocess.run(["make", "-C", tmp_path, "secrets", "PYTHON=true"], check=True, capture_output=True)
+
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in mounted)
