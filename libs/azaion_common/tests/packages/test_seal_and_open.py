@@ -35,7 +35,7 @@ META = PackageMeta("r1", "fp32-640", "onnx", ("cpu",))
 Sealed = Any
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plaintext=st.binary(max_size=5000))
 def test_what_is_sealed_opens(seal: Callable[..., Sealed], plaintext: bytes) -> None:
     """Any plaintext, the empty one included, comes back with the header it was sealed under."""

@@ -40,7 +40,7 @@ def test_the_small_part_follows_the_rule(seal: Callable[..., Sealed], plaintext_
     assert small_size >= sealed.header_size_bytes
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(plaintext=st.binary(max_size=30_000), buffer_size=st.integers(min_value=1, max_value=5000))
 def test_split_parts_join_and_open(
     seal: Callable[..., Sealed], tmp_path: Path, plaintext: bytes, buffer_size: int
