@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table
+from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, String, Table
 from testservers.given import GivenPostgres
 from testservers.postgres import PrivatePostgres
 
@@ -74,6 +75,24 @@ async def test_a_transaction_happens_as_a_whole_or_not_at_all(ledger: Ledger) ->
     (row,) = await ledger.read(lambda connection: keeping.unsent(connection, 10))
     assert await ledger.read(names) == ["whole"]
     assert (row.seq, decode(row.body).subject) == (1, "next")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+async def test_every_time_that_can_be_written_can_be_read(
+    ledger_url: str, request: pytest.FixtureRequest, zone: str
+) -> None:
+    """Wherever the server stands: the first and the last moment of the calendar, as producers send them for "unknown"."""
+    if ledger_url.startswith("postgresql"):
+        database = sa.make_url(ledger_url).database
+        request.getfixturevalue("postgres").execute(f"ALTER DATABASE \"{database}\" SET timezone = '{zone}'")
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    moments = Table("moments", MetaData(), Column("at", DateTime(timezone=True)))
+
+    async with Ledger.open(ledger_url, "service", moments.metadata) as ledger:
+        await ledger.transact(lambda c: c.execute(moments.insert(), [{"at": each} for each in ends]))
+        found = await ledger.read(lambda c: list(c.execute(sa.select(moments.c.at)).scalars()))
+
+    assert [each.replace(tzinfo=UTC) for each in found] == ends
 
 
 async def test_what_is_to_follow_a_commit_follows_no_other(ledger: Ledger) -> None:

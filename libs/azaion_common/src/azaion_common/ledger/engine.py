@@ -25,8 +25,10 @@ _POSTGRES_SESSION = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
+    "TimeZone": "UTC",
 }
-"""So that the server notices within 15 s that an owner has vanished, and hands the ledger to the next one."""
+"""So that the server notices within 15 s that an owner has vanished, and hands the ledger to the next one. Times come in
+UTC: in another zone the calendar's last hours would lie beyond its end, and could be written but never read."""
 _POSTGRES_CONNECTION: Mapping[str, Any] = {
     "connect_timeout": 5,
     "keepalives": 1,
