@@ -41,10 +41,72 @@ def test_boxes_survive_the_round_trip(
     cx, cy = w / 2 + place[0] * (1 - w), h / 2 + place[1] * (1 - h)
     slot = CATALOGUE.slot(class_id, condition)
 
-    (box,) = parse_detections(detections_json([(slot, "car", (cx, cy, w, h))]), CATALOGUE)
+    name = CATALOGUE.entry(class_id).name
+
+    (box,) = parse_detections(detections_json([(slot, name, (cx, cy, w, h))]), CATALOGUE)
 
     assert (box.class_id, box.condition) == (class_id, condition)
     assert (box.cx, box.cy, box.w, box.h) == pytest.approx((cx, cy, w, h), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "meant"),
+    [
+        ("bus", 0, (1, "Norm")),  # the name counts
+        ("bus", 20, (1, "Wint")),  # and the slot says in which condition
+        ("bus", 27, (1, "Wint")),  # a free one too
+        ("bus (Night)", 0, (1, "Night")),
+        (" Bus ", 0, (1, "Norm")),
+        ("bus", -1, (1, "Norm")),
+        ("bus", 10**9, (1, "Norm")),
+        ("autobus", 21, (1, "Wint")),  # none of ours: the slot counts
+        ("", 21, (1, "Wint")),
+        (None, 21, (1, "Wint")),
+    ],
+)
+def test_a_class_is_known_by_its_name(name: object, slot: int, meant: tuple[int, str]) -> None:
+    """Slots change their meaning when classes are added; names do not."""
+    (box,) = parse_detections(text(annotation_name=name, cls=slot), CATALOGUE)
+
+    assert (box.class_id, box.condition) == meant
+
+
+def test_a_name_that_two_classes_share_but_for_case_is_exact() -> None:
+    """Where letter case makes the difference, it counts."""
+    catalogue = Catalogue.from_names(["car", "Car"])
+
+    boxes = [parse_detections(text(annotation_name=name, cls=-1), catalogue)[0] for name in ("car", "Car")]
+
+    assert [box.class_id for box in boxes] == [0, 1]
+    with pytest.raises(PermanentError, match="CAR"):
+        parse_detections(text(annotation_name="CAR", cls=-1), catalogue)
+
+
+def test_an_unknown_class_is_named() -> None:
+    """Whoever reads the refusal learns which class to add, and what to do then."""
+    with pytest.raises(PermanentError) as caught:
+        parse_detections(text(annotation_name="truck", cls=-1), CATALOGUE)
+
+    assert caught.value.code == "unknown_class"
+    assert "'truck'" in caught.value.message
+    assert caught.value.hint is not None
+
+
+def test_every_class_of_a_catalogue_fits_into_an_event() -> None:
+    """A catalogue may have 1000 slots and conditions with long names; a picture of any class is a picture."""
+    condition = "c" * 64
+    catalogue = Catalogue.model_validate(
+        {
+            "name": "many",
+            "slots": 1000,
+            "conditions": {condition: 0},
+            "classes": [{"id": each, "name": f"n{each}"} for each in range(1000)],
+        }
+    )
+
+    (box,) = parse_detections(text(annotation_name="n999", cls=999), catalogue)
+
+    assert (box.class_id, box.condition) == (999, condition)
 
 
 def test_keys_are_read_in_any_casing() -> None:

@@ -23,7 +23,9 @@ _KEYS = {
 
 
 def parse_detections(text: str, catalogue: Catalogue) -> tuple[Box, ...]:
-    """The boxes in a JSON list of ``{cls, x, y, w, h, ...}`` (``cls`` a slot, centre form, 0-1), clipped to the picture.
+    """The boxes in a JSON list of ``{cls, annotation_name, x, y, w, h, ...}`` (centre form, 0-1), clipped to the picture.
+
+    What a box shows follows from its name and, where the catalogue has none such, from ``cls``, a slot.
 
     Raises:
         PermanentError: ``labels_malformed``, ``labels_not_finite``, ``labels_out_of_range``, ``too_many_boxes``,
@@ -102,11 +104,11 @@ def _class(item: dict[str, Any], number: int, catalogue: Catalogue) -> tuple[int
     slot = item.get("cls")
     if isinstance(slot, bool) or not isinstance(slot, (int, float)) or slot != slot // 1:
         raise _malformed(f"box {number} has no class number")
+    name = item.get("annotation_name")
     try:
-        return catalogue.decode(int(slot))
+        return catalogue.resolve(name.strip() if isinstance(name, str) else "", int(slot))
     except PermanentError as error:
-        name = str(item.get("annotation_name", ""))[:64]
-        raise PermanentError("unknown_class", f"box {number} ({name!r}): {error.message}") from error
+        raise PermanentError(error.code, f"box {number}: {error.message}", hint=error.hint) from error
 
 
 def _coordinate(item: dict[str, Any], key: str, number: int) -> float:

@@ -23,13 +23,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 from azaion_common.catalogue.colours import derived_colour
 from azaion_common.catalogue.reading import parse_yaml, read_text, validated
 from azaion_common.errors import PermanentError
+from azaion_common.events.references import MAX_CLASSES, MAX_NAME
 
 DEFAULT_SLOTS = 80
 _DEFAULT_CONDITIONS = {"Norm": 0, "Wint": 20, "Night": 40}
 _PLACEHOLDER = re.compile(r"Class-\d+")
 
 Name = Annotated[
-    StrictStr, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?$")
+    StrictStr,
+    Field(min_length=1, max_length=MAX_NAME, pattern=r"^[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?$"),
 ]
 
 
@@ -60,7 +62,7 @@ class Catalogue(BaseModel):
 
     version: Literal[1] = 1
     name: Name
-    slots: StrictInt = Field(default=DEFAULT_SLOTS, ge=1, le=1000)
+    slots: StrictInt = Field(default=DEFAULT_SLOTS, ge=1, le=MAX_CLASSES)
     conditions: dict[Name, Annotated[StrictInt, Field(ge=0)]] = Field(min_length=1)
     classes: tuple[CatalogueClass, ...] = Field(min_length=1)
 
@@ -129,6 +131,24 @@ class Catalogue(BaseModel):
             for entry in self.classes
         }
 
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[int, str | None]]:
+        """What a name says of class and condition; a bare name leaves the condition open."""
+        bare: dict[str, tuple[int, str | None]] = {entry.name: (entry.id, None) for entry in self.classes}
+        full: dict[str, tuple[int, str | None]] = {
+            f"{entry.name} ({condition})": (entry.id, condition)
+            for entry in self.classes
+            for condition in self.conditions
+        }
+        return full | bare
+
+    @cached_property
+    def _by_folded_name(self) -> dict[str, tuple[int, str | None]]:
+        """Letter case aside, where that leaves no doubt."""
+        times = Counter(name.casefold() for name in self._by_name)
+        folded = ((name.casefold(), meaning) for name, meaning in self._by_name.items())
+        return {name: meaning for name, meaning in folded if times[name] == 1}
+
     @property
     def plain_condition(self) -> str:
         """The condition with the lowest offset: its slots carry the bare class names."""
@@ -178,6 +198,34 @@ class Catalogue(BaseModel):
             raise PermanentError(
                 "unknown_class", f"catalogue '{self.name}' leaves slot {slot} free"
             ) from None
+
+    def resolve(self, name: str, slot: int) -> tuple[int, str]:
+        """The base class id and condition of an object that somebody calls ``name`` and gives a ``slot``.
+
+        The name counts, also with its condition (``car (Wint)``): slots change their meaning as classes are added. A
+        name that is none of the catalogue's leaves it to the slot.
+
+        Raises:
+            PermanentError: ``unknown_class`` when neither says anything.
+        """
+        named = self._by_name.get(name) or self._by_folded_name.get(name.casefold())
+        if named is not None:
+            class_id, condition = named
+            return class_id, condition or self._condition_around(slot)
+        try:
+            return self._by_slot[slot]
+        except KeyError:
+            shown = f"'{name[:MAX_NAME]}', and leaves slot {slot} free" if name else f"in slot {slot}"
+            raise PermanentError(
+                "unknown_class",
+                f"catalogue '{self.name}' has no class {shown}",
+                hint="add the class to the catalogue, start the services again, and requeue the dead letter",
+            ) from None
+
+    def _condition_around(self, slot: int) -> str:
+        """The condition in whose part of the slots ``slot`` lies, taken or free."""
+        below = [name for name, offset in self.conditions.items() if offset <= slot < self.slots]
+        return max(below, key=self.conditions.__getitem__, default=self.plain_condition)
 
     def slot_names(self) -> tuple[str, ...]:
         """The names of all slots in order: ``car``, ``car (Wint)``, and ``Class-N`` where slot N is free."""

@@ -6,6 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MAX_CLASSES = 1000
+"""As many as a catalogue may have slots."""
+
+MAX_NAME = 64
+"""Characters of the name of a class or condition."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -26,8 +32,8 @@ class BlobRef(Value):
 class Box(Value):
     """One labelled object: base class and condition from the catalogue, centre form, relative to the picture (0-1)."""
 
-    class_id: int = Field(ge=0, lt=80)
-    condition: str = Field(default="Norm", max_length=20)
+    class_id: int = Field(ge=0, lt=MAX_CLASSES)
+    condition: str = Field(default="Norm", max_length=MAX_NAME)
     cx: float = Field(ge=0, le=1)
     cy: float = Field(ge=0, le=1)
     w: float = Field(gt=0, le=1)
