@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from picturetest.attacks import ATTACKS, many_scans, png
 
+from azaion_common.annotations.labels import detections_json
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
 from azaion_common.annotations.wire import (
     STREAM,
@@ -35,6 +36,7 @@ from azaion_common.events import (
     images,
 )
 from azaion_common.events.codec import decode
+from azaion_common.runtime import dead_letters as letters_of_home
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams import Message
@@ -255,6 +257,48 @@ async def test_a_bulk_message_applies_to_the_names_that_are_known(
     ]  # fmt: skip
     assert [letter.offset for letter in letters] == [3, 3, 4]  # type: ignore[union-attr]
     assert (await counts(platform))["quarantined"] == 1
+
+
+async def test_a_bulk_message_tells_of_each_reason_once(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """However many names it gives that nobody knows: a few bytes a name are not worth two events each."""
+    before = _counted()
+    unknown = [f"never-{number}" for number in range(4000)]
+    await ingest(
+        platform,
+        [wire(message("known", by=Role.OPERATOR)), wire(bulk(Action.VALIDATED, "known", *unknown))],
+    )
+
+    (letter,) = await events(platform, dead_letters.STREAM)
+    refused = [event for event in await events(platform) if isinstance(event, ImageQuarantined)]
+    assert [(event.name, event.reason) for event in refused] == [(None, "unknown_picture")]
+    assert "4000 names, 'never-0'" in letter.message  # type: ignore[union-attr]
+    assert (_counted() - before)["unknown_picture"] == 4000
+    assert shown(platform.home) == {"data": {"known"}}
+
+
+async def test_a_class_that_is_added_makes_its_letters_good(
+    tmp_path: Path, message: Callable[..., AnnotationMessage]
+) -> None:
+    """What was refused for a class that the catalogue lacked is applied once it is there, as what it was called."""
+    truck = message(detections=detections_json([(-1, "truck", (0.5, 0.5, 0.2, 0.2))]))
+    async with embedded(tmp_path, Catalogue.from_names(["car", "bus"])) as platform:
+        await ingest(platform, [wire(truck)])
+    (letter,) = await letters_of_home.every(tmp_path)
+    assert (letter.reason, "'truck'" in letter.message) == ("unknown_class", True)
+
+    await letters_of_home.requeue(tmp_path, letter)
+    async with (
+        embedded(tmp_path, Catalogue.from_names(["truck", "car", "bus"])) as platform,
+        serving(platform),
+        asyncio.timeout(20),
+    ):
+        while not list(tmp_path.glob("data/labels/roof.txt")):
+            await asyncio.sleep(0.02)
+
+    assert (tmp_path / "data/labels/roof.txt").read_text() == "0 0.500000 0.500000 0.200000 0.200000\n"
+    assert "data-corrupted" not in shown(tmp_path)
 
 
 async def test_what_is_told_is_counted_once(

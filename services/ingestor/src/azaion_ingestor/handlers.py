@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,6 +37,7 @@ from azaion_ingestor.refusals import CORRUPTED, salvage
 SERVICE_NAME = "ingestor"
 CHECKED_TOGETHER = 8
 """Messages that go to a thread together: one by one, the way there and back takes as long as a small picture."""
+_NAMES_SHOWN = 5
 _RAW = "application/octet-stream"
 
 Prepared = Incoming | BlobRef | None
@@ -120,7 +121,9 @@ class Ingestor:
                 current = album.get(incoming.name)
                 return _move(album, current, pictures.saved(current, incoming))
             case BulkMessage() as message, BlobRef() as raw:
-                return _apply_bulk(album, message.action, self._ours(message), record, raw)
+                effects, refused = _apply_bulk(album, message.action, self._ours(message))
+                after_commit(connection, partial(metrics.count_refused, refused))
+                return [*effects, *_dead_letters(refused, record, raw)]
             case CreatedNarrow(name=name), _:
                 _known(album, name)
                 return []
@@ -214,27 +217,26 @@ def _move(album: Album, before: Picture | None, after: Picture) -> list[Outgoing
 
 
 def _apply_bulk(
-    album: Album, action: Action, names: Sequence[str], record: Record, raw: BlobRef
-) -> list[Outgoing]:
-    """Every name that is known; the others are dead-lettered one by one.
+    album: Album, action: Action, names: Sequence[str]
+) -> tuple[list[Outgoing], dict[str, list[_Refusal]]]:
+    """What follows for every name that is known, and the others by their reason.
 
     Raises:
         PermanentError: when no name could be applied: then the message as a whole goes to quarantine.
     """
     step = pictures.validated if action is Action.VALIDATED else pictures.deleted
     effects: list[Outgoing] = []
-    refused: list[_Refusal] = []
+    refused: dict[str, list[_Refusal]] = {}
     for name in names:
         try:
             current = _known(album, name)
             effects += _move(album, current, step(current))
         except PermanentError as error:
-            refused.append(_Refusal(name, error))
-    if refused and len(refused) == len(names):
-        raise refused[0].error
-    for refusal in refused:
-        effects += _dead_letter(refusal, record, raw)
-    return effects
+            refused.setdefault(error.code, []).append(_Refusal(name, error))
+    if refused and sum(map(len, refused.values())) == len(names):
+        code, several = next(iter(refused.items()))
+        raise PermanentError(code, _told(several))
+    return effects, refused
 
 
 def _known(album: Album, name: str) -> Picture:
@@ -244,19 +246,34 @@ def _known(album: Album, name: str) -> Picture:
     return current
 
 
-def _dead_letter(refusal: _Refusal, record: Record, raw: BlobRef) -> list[Outgoing]:
+def _dead_letters(refused: Mapping[str, Sequence[_Refusal]], record: Record, raw: BlobRef) -> list[Outgoing]:
+    """One for each reason, however many names there are: a message of a few bytes a name may name thousands."""
+    return [each for several in refused.values() for each in _dead_letter(several, record, raw)]
+
+
+def _dead_letter(several: Sequence[_Refusal], record: Record, raw: BlobRef) -> list[Outgoing]:
+    error = PermanentError(several[0].error.code, _told(several))
     letter = MessageDeadLettered(
         service=SERVICE_NAME,
         stream=record.stream,
         offset=record.offset,
-        reason=refusal.error.code,
-        message=refusal.error.message,
+        reason=error.code,
+        message=error.message,
         raw=raw,
     )
+    name = several[0].name if len(several) == 1 else None
     return [
         Outgoing(dead_letters.STREAM, letter, f"{record.stream}/{record.offset}"),
-        _quarantined(refusal.name, refusal.error, record, raw.sha256),
+        _quarantined(name, error, record, raw.sha256),
     ]
+
+
+def _told(several: Sequence[_Refusal]) -> str:
+    if len(several) == 1:
+        return several[0].error.message
+    shown = ", ".join(repr(each.name[:80]) for each in several[:_NAMES_SHOWN])
+    rest = f" and {len(several) - _NAMES_SHOWN} more" if len(several) > _NAMES_SHOWN else ""
+    return f"{len(several)} names, {shown}{rest}: {several[0].error.message}"
 
 
 def _quarantined(name: str | None, error: AzaionError, record: Record, raw_sha256: str) -> Outgoing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sized
 
 from prometheus_client import Counter, Gauge
 
@@ -30,7 +30,11 @@ NAMES_REFUSED.labels("unknown_picture")
 def count(told: Iterable[Outgoing]) -> None:
     """What a transaction told the others, once it is durable."""
     for outgoing in told:
-        if isinstance(outgoing.event, MessageDeadLettered):
-            NAMES_REFUSED.labels(outgoing.event.reason).inc()
-        else:
+        if not isinstance(outgoing.event, MessageDeadLettered):
             EVENTS.labels(outgoing.event.type).inc()
+
+
+def count_refused(names: Mapping[str, Sized]) -> None:
+    """Names of a bulk message that could not be applied, by their reason."""
+    for reason, several in names.items():
+        NAMES_REFUSED.labels(reason).inc(len(several))
