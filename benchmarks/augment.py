@@ -117,6 +117,7 @@ def tasks(size: tuple[int, int], count: int) -> list[Task]:
             image=image,
             picture_sha256=hashlib.sha256(image).hexdigest(),
             longer_side=max(size),
+            shorter_side=min(size),
             usable=True,
             slots=tuple(range(len(BOXES))),
             boxes=BOXES,

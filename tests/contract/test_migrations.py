@@ -81,6 +81,27 @@ def make_first_form(ledger_url: str, service: str) -> None:
     engine.dispose()
 
 
+async def test_variants_of_the_first_form_get_names_that_no_picture_has(ledger_url: str) -> None:
+    """``road_1`` becomes ``road+1`` where it is the copy of a picture, and stays where it is one."""
+    make_first_form(ledger_url, "augmentor")
+    rows = [("road", "road"), ("road_1", "road"), ("road_12", "road"), ("b_1", "b_1"), ("b_1_7", "b_1")]
+    blobs = {"image_sha256": "0" * 64, "image_media_type": "image/jpeg", "labels_sha256": "0" * 64}
+    saved = {"revision": 1, "saved": "{}", "recipe_sha256": "0" * 64, "seed": 0}
+    pictures, variants = (
+        metadata_of("augmentor").tables[name] for name in ("augmented_pictures", "augmented_variants")
+    )
+    engine = database.make_engine(ledger_url, "augmentor")
+    with engine.begin() as connection:
+        connection.execute(pictures.insert(), [{"name": each, **saved} for each in ("road", "b_1")])
+        connection.execute(variants.insert(), [{"name": n, "picture": p, **blobs} for n, p in rows])
+    engine.dispose()
+
+    async with Ledger.open(ledger_url, "augmentor", metadata_of("augmentor")) as ledger:
+        found = await ledger.read(lambda c: set(c.execute(sa.select(variants.c.name)).scalars()))
+
+    assert found == {"road", "road+1", "road+12", "b_1", "b_1+7"}
+
+
 async def test_a_ledger_of_a_later_version_is_left_alone(ledger_url: str) -> None:
     """An old program does not touch what it does not understand."""
     async with Ledger.open(ledger_url, "ingestor", metadata_of("ingestor")) as ledger:

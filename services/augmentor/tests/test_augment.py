@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ def _task(recipe: Recipe, image: bytes, longer_side: int = 320, *, usable: bool 
         image=image,
         picture_sha256=hashlib.sha256(image).hexdigest(),
         longer_side=longer_side,
+        shorter_side=longer_side,
         usable=usable,
         slots=(3,),
         boxes=((0.5, 0.5, 0.2, 0.2),),
@@ -109,7 +111,7 @@ def test_another_process_and_hash_seed_give_the_same_bytes(
         "import sys, pathlib, hashlib; from azaion_augmentor import copies; from azaion_augmentor.recipe import Recipe\n"
         "from azaion_augmentor.tasks import Task\n"
         "image = pathlib.Path(sys.argv[1]).read_bytes()\n"
-        "task = Task(recipe_json=Recipe.load().model_dump_json(), image=image, longer_side=320, usable=True, slots=(3,),\n"
+        "task = Task(recipe_json=Recipe.load().model_dump_json(), image=image, longer_side=320, shorter_side=320, usable=True, slots=(3,),\n"
         "    picture_sha256=hashlib.sha256(image).hexdigest(), boxes=((0.5, 0.5, 0.2, 0.2),), seed=0)\n"
         "made = copies.multiply(task)\n"
         "print(hashlib.sha256(b''.join((each.jpeg or b'') + each.labels for each in made)).hexdigest())\n"
@@ -156,7 +158,7 @@ def test_large_pictures_are_made_at_the_size_that_training_reads(
 
     for each in made:
         assert each.jpeg is not None
-        shape = decode(each.jpeg, longer_side=1280, max_size=1280).shape
+        shape = decode(each.jpeg, longer_side=1280, shorter_side=1280, max_size=1280).shape
         assert max(shape[:2]) == 1280
         assert shape[1] / shape[0] == pytest.approx(width / height, rel=0.01)
 
@@ -170,3 +172,12 @@ def test_what_is_no_picture_is_refused(recipe: Recipe, data: bytes) -> None:
         copies.multiply(_task(recipe, data))
 
     assert caught.value.code == "picture_undecodable"
+
+
+@pytest.mark.parametrize("size", [(20_000, 1), (1, 20_000), (30_000, 7), (1, 1), (1280, 1)])
+def test_the_narrowest_picture_is_multiplied(recipe: Recipe, size: tuple[int, int]) -> None:
+    """A picture of one row or column is one like others."""
+    image = cv2.imencode(".png", np.zeros((size[1], size[0], 3), np.uint8))[1].tobytes()
+    task = replace(_task(recipe, image, max(size)), shorter_side=min(size))
+
+    assert len(copies.multiply(task)) == 8

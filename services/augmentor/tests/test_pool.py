@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Poison:
     """Kills the process that receives it, as a picture might that hits a bug of a decoder."""
 
     picture_sha256 = "f" * 64
+    is_large = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (os._exit, (1,))
@@ -35,6 +37,7 @@ def _task(recipe: Recipe, image: bytes, longer_side: int = 320) -> Task:
         image=image,
         picture_sha256=hashlib.sha256(image).hexdigest(),
         longer_side=longer_side,
+        shorter_side=longer_side,
         usable=True,
         slots=(),
         boxes=(),
@@ -158,3 +161,35 @@ def test_the_parent_stays_light() -> None:
     )
 
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+async def test_large_pictures_are_multiplied_one_at_a_time() -> None:
+    """However many workers there are, the memory of one large picture is enough; small ones do not wait for it."""
+    lanes = [Watched(), Watched()]
+    pool = WorkerPool(lanes, timeout_s=60)  # type: ignore[arg-type]
+    large, small = (replace(_task(Recipe.load(), b"", side)) for side in (8000, 640))
+
+    working = [asyncio.create_task(pool.multiply(each)) for each in (large, large)]
+    await lanes[0].busy.wait()
+    assert await pool.multiply(small) == ()
+    assert Watched.large_at_work == 1
+    for lane in lanes:
+        lane.go_on.set()
+    await asyncio.gather(*working)
+
+
+class Watched:
+    """A lane that keeps large pictures until it may go on."""
+
+    large_at_work = 0
+
+    def __init__(self) -> None:
+        self.busy, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(self, _function: object, task: Task, *, timeout_s: float) -> tuple[Made, ...]:
+        if task.is_large:
+            Watched.large_at_work += 1
+            self.busy.set()
+            await self.go_on.wait()
+            Watched.large_at_work -= 1
+        return ()

@@ -1,8 +1,9 @@
 """The service on the embedded platform; pictures are multiplied in this process, except in one test."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from azaion_common.events.codec import encode
 from azaion_common.events.envelope import wrap
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams import Message
 from azaion_common.testing import platform
 
@@ -111,7 +113,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 def _names(stem: str) -> list[str]:
-    return [stem, *(f"{stem}_{index}" for index in range(1, 8))]
+    return [stem, *(f"{stem}+{index}" for index in range(1, 8))]
 
 
 async def test_a_saved_picture_becomes_a_batch_and_a_view(
@@ -133,7 +135,7 @@ async def test_a_saved_picture_becomes_a_batch_and_a_view(
     assert batch.variants[0].image == event.image
     assert await blobs.get(batch.variants[0].labels.sha256) == b"21 0.500000 0.500000 0.200000 0.100000\n"
     folder = bench.platform.home / "data-processed"
-    assert (folder / "images" / "road_7.jpg").read_bytes() == await blobs.get(batch.variants[7].image.sha256)
+    assert (folder / "images" / "road+7.jpg").read_bytes() == await blobs.get(batch.variants[7].image.sha256)
 
 
 async def test_an_edited_label_is_augmented_again(
@@ -148,7 +150,7 @@ async def test_an_edited_label_is_augmented_again(
 
     assert [variant.boxes for variant in second.variants] == [0] * 8
     assert [variant.image for variant in second.variants] == [variant.image for variant in first.variants]
-    assert (bench.platform.home / "data-processed/labels/road_3.txt").read_text() == ""
+    assert (bench.platform.home / "data-processed/labels/road+3.txt").read_text() == ""
 
 
 async def test_an_older_revision_that_comes_late_is_ignored(
@@ -180,7 +182,7 @@ async def test_a_deleted_picture_leaves_the_view(
 async def test_pictures_that_cannot_be_used_are_quarantined(
     bench: Bench, recipe: Recipe, saved: Saved, jpeg: bytes
 ) -> None:
-    """Corrupt bytes, a lost blob, an unknown class and a name that is taken each get their reason; the rest goes on."""
+    """Corrupt bytes, a lost blob and an unknown class each get their reason; the rest goes on."""
     blobs = bench.platform.blobs
     image = await blobs.put(jpeg, "image/jpeg")
     corrupt = await blobs.put(b"no picture", "image/jpeg")
@@ -192,14 +194,53 @@ async def test_pictures_that_cannot_be_used_are_quarantined(
             saved(lost, name="lost"),
             saved(image, name="unknown", boxes=unknown),
             saved(image),
-            saved(image, name="road_2"),
         )
-        reasons = await bench.dead_letters(4)
+        reasons = await bench.dead_letters(3)
         batches = await bench.batches(1)
         await bench.view(*_names("road"))
 
-    assert reasons == ["picture_undecodable", "blob_missing", "unknown_class", "variant_name_taken"]
+    assert reasons == ["picture_undecodable", "blob_missing", "unknown_class"]
     assert [batch.name for batch in batches] == ["road"]
+
+
+async def test_no_variant_takes_the_name_of_a_picture(
+    bench: Bench, recipe: Recipe, saved: Saved, jpeg: bytes
+) -> None:
+    """``road_1`` is a picture of somebody's beside the first variant of ``road``, whichever came first."""
+    image = await bench.platform.blobs.put(jpeg, "image/jpeg")
+    async with bench.running(recipe):
+        await bench.write(saved(image), saved(image, name="road_1"))
+        await bench.batches(2)
+
+        await bench.view(*_names("road"), *_names("road_1"))
+
+
+async def test_variants_of_an_earlier_version_make_room(
+    bench: Bench, recipe: Recipe, saved: Saved, jpeg: bytes
+) -> None:
+    """A home whose variants are called ``road_1`` shows them under their new names, and takes a picture of that name."""
+    image = await bench.platform.blobs.put(jpeg, "image/jpeg")
+    async with bench.running(recipe):
+        await bench.write(saved(image))
+        await bench.batches(1)
+        await bench.view(*_names("road"))
+    as_it_was(bench.platform.home)
+
+    async with bench.running(recipe):
+        await bench.write(saved(image, name="road_1"))
+        batches = await bench.batches(2)
+        await bench.view(*_names("road"), *_names("road_1"))
+
+    assert [batch.name for batch in batches] == ["road", "road_1"]
+
+
+def as_it_was(home: Path) -> None:
+    """The ledger and the view of version 0.1."""
+    with closing(sqlite3.connect(ledger_path(home, "augmentor"))) as ledger, ledger:
+        ledger.execute("UPDATE augmented_variants SET name = replace(name, '+', '_')")
+        ledger.execute("UPDATE service_version SET version_num = '0001'")
+    for path in home.glob("data-processed/*/road+*"):
+        path.rename(path.with_name(path.name.replace("+", "_")))
 
 
 async def test_a_changed_recipe_augments_everything_again(
@@ -214,7 +255,7 @@ async def test_a_changed_recipe_augments_everything_again(
 
     async with bench.running(fewer):
         batches = await bench.batches(4)
-        await bench.view("road", "road_1", "road_2", "other", "other_1", "other_2")
+        await bench.view("road", "road+1", "road+2", "other", "other+1", "other+2")
     async with bench.running(fewer):
         await bench.write(saved(image, name="third"))
         await bench.batches(5)
@@ -234,7 +275,7 @@ async def test_lost_variants_are_made_again(bench: Bench, recipe: Recipe, saved:
         (batch,) = await bench.batches(1)
         await bench.view(*_names("road"))
     await bench.platform.blobs.delete(batch.variants[4].image.sha256)
-    (bench.platform.home / "data-processed/images/road_4.jpg").unlink()
+    (bench.platform.home / "data-processed/images/road+4.jpg").unlink()
     (bench.platform.home / "data-processed/labels/stray.txt").write_text("0 0 0 0 0")
 
     async with bench.running(recipe):

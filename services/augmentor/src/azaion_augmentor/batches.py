@@ -57,6 +57,7 @@ class Batches:
             image=image,
             picture_sha256=saved.image.sha256,
             longer_side=max(saved.width, saved.height),
+            shorter_side=min(saved.width, saved.height),
             usable=saved.image.media_type in USABLE,
             slots=slots,
             boxes=tuple((box.cx, box.cy, box.w, box.h) for box in saved.boxes),
@@ -64,7 +65,8 @@ class Batches:
         )
 
     async def _stored(self, saved: ImageSaved, made: Sequence[Made]) -> tuple[Variant, ...]:
-        names = [saved.name, *(f"{saved.name}_{index}" for index in range(1, len(made)))]
+        # "+" is in no picture's name, so no variant is ever in the way of a picture of somebody's.
+        names = [saved.name, *(f"{saved.name}+{index}" for index in range(1, len(made)))]
         copies = zip(names, made, strict=True)
         return tuple(await asyncio.gather(*(self._store(name, copy, saved.image) for name, copy in copies)))
 

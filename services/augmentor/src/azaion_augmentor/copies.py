@@ -25,7 +25,12 @@ def multiply(task: Task) -> tuple[Made, ...]:
     """
     recipe, augmenter = tools(task.recipe_json)
     try:
-        canvas = decode(task.image, longer_side=task.longer_side, max_size=recipe.output.max_size)
+        canvas = decode(
+            task.image,
+            longer_side=task.longer_side,
+            shorter_side=task.shorter_side,
+            max_size=recipe.output.max_size,
+        )
         return tuple(_made(task, recipe, augmenter, canvas))
     except MemoryError:
         raise _too_large(task) from None

@@ -62,7 +62,7 @@ def augmented(
     reason: str,
     view_changed: Callable[[], None],
 ) -> list[Effect]:
-    """Remember ``batch`` and tell the others; raises PermanentError ``variant_name_taken``."""
+    """Remember ``batch`` and tell the others."""
     records.replace(connection, saved, batch)
     after_commit(connection, metrics.PICTURES.labels(reason).inc)
     view_changed()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from azaion_augmentor.transforms import Canvas, Picture
 from azaion_common.errors import PermanentError
@@ -17,7 +20,7 @@ _REDUCED = {
 }
 
 
-def decode(data: bytes, *, longer_side: int, max_size: int) -> Canvas:
+def decode(data: bytes, *, longer_side: int, shorter_side: int, max_size: int) -> Canvas:
     """The picture in ``data``, shrunk so that no side is longer than ``max_size`` pixels.
 
     JPEGs much larger than that are decoded at 1/2, 1/4 or 1/8 of their size, which is both faster and clean.
@@ -25,17 +28,20 @@ def decode(data: bytes, *, longer_side: int, max_size: int) -> Canvas:
     Args:
         data: any format that OpenCV reads.
         longer_side: of the stored picture, in pixels.
+        shorter_side: of the stored picture, in pixels; one that would come to nothing is not reduced.
         max_size: of the result, in pixels.
 
     Raises:
         PermanentError: ``picture_undecodable``.
         cv2.error: ``StsNoMem`` when memory does not suffice.
     """
-    factor = max((each for each in _REDUCED if longer_side >= each * max_size), default=1)
+    fitting = (each for each in _REDUCED if longer_side >= each * max_size and shorter_side >= each)
+    factor = max(fitting, default=1)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[factor]) if data else None
     if pixels is None:
         raise PermanentError("picture_undecodable", f"{len(data)} bytes are no picture that OpenCV can read")
-    return _shrink(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA).astype(np.uint8, copy=False), max_size)
+    # Smaller first: a fourth channel for a picture of 64 million pixels would be a quarter of a gigabyte.
+    return cv2.cvtColor(_shrink(pixels, max_size), cv2.COLOR_BGR2RGBA).astype(np.uint8, copy=False)
 
 
 def encode_jpeg(picture: Picture | Canvas, quality: int) -> bytes:
@@ -44,10 +50,10 @@ def encode_jpeg(picture: Picture | Canvas, quality: int) -> bytes:
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def _shrink(canvas: Canvas, max_size: int) -> Canvas:
-    height, width = canvas.shape[:2]
+def _shrink(pixels: NDArray[Any], max_size: int) -> NDArray[Any]:
+    height, width = pixels.shape[:2]
     scale = max_size / max(height, width)
     if scale >= 1:
-        return canvas
+        return pixels
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

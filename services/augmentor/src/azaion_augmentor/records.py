@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from azaion_augmentor.tables import PICTURES, VARIANTS, VIEWS_DUE
-from azaion_common.errors import PermanentError
 from azaion_common.events import BatchAugmented, ImageSaved
 
 _AT_ONCE = 500
@@ -62,13 +61,8 @@ def supersedes(connection: Connection, saved: ImageSaved, batch: BatchAugmented)
 
 
 def replace(connection: Connection, saved: ImageSaved, batch: BatchAugmented) -> None:
-    """Remember ``batch`` in place of what was known of the picture.
-
-    Raises:
-        PermanentError: ``variant_name_taken``: ``NAME_1`` is also the name of a picture of its own.
-    """
+    """Remember ``batch`` in place of what was known of the picture."""
     remove(connection, saved.name)
-    _refuse_taken(connection, [variant.name for variant in batch.variants])
     connection.execute(
         PICTURES.insert().values(
             name=saved.name,
@@ -167,15 +161,3 @@ def _blobs(connection: Connection, name: str) -> frozenset[str]:
         sa.select(VARIANTS.c.image_sha256, VARIANTS.c.labels_sha256).where(VARIANTS.c.picture == name)
     )
     return frozenset(digest for row in rows for digest in row)
-
-
-def _refuse_taken(connection: Connection, names: Collection[str]) -> None:
-    taken = connection.execute(
-        sa.select(VARIANTS.c.name, VARIANTS.c.picture).where(VARIANTS.c.name.in_(names)).limit(1)
-    ).one_or_none()
-    if taken is not None:
-        raise PermanentError(
-            "variant_name_taken",
-            f"'{taken.name}' already names a copy of '{taken.picture}'",
-            hint="rename one of the two pictures",
-        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LARGE_PIXELS = 16_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -14,6 +16,7 @@ class Task:
         image: the stored bytes.
         picture_sha256: of ``image``.
         longer_side: of the picture, in pixels.
+        shorter_side: of the picture, in pixels.
         usable: whether training can read ``image`` as it is, if it is small enough.
         slots: per box, the class id that training sees.
         boxes: ``cx cy w h`` each, relative to the picture.
@@ -24,10 +27,16 @@ class Task:
     image: bytes
     picture_sha256: str
     longer_side: int
+    shorter_side: int
     usable: bool
     slots: tuple[int, ...]
     boxes: tuple[tuple[float, float, float, float], ...]
     seed: int
+
+    @property
+    def is_large(self) -> bool:
+        """Takes so much memory that workers do not take several such at the same time."""
+        return self.longer_side * self.shorter_side > LARGE_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

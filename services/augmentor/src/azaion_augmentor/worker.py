@@ -6,7 +6,6 @@ instant, and it dies with its parent. The parent imports this module, so the hea
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -14,8 +13,7 @@ import sys
 from pathlib import Path
 
 from azaion_augmentor.tasks import Made, Task
-
-_PR_SET_PDEATHSIG = 1
+from azaion_common.lifeline import die_with_parent
 
 
 def start(parent_pid: int, memory_bytes: int) -> None:
@@ -23,10 +21,7 @@ def start(parent_pid: int, memory_bytes: int) -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group; stopping is the parent's decision
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:  # it died before the line above
-            os._exit(1)
+    die_with_parent(parent_pid)
     import cv2  # noqa: PLC0415
 
     from azaion_augmentor import copies  # noqa: F401, PLC0415 - loaded before memory is measured

@@ -12,7 +12,8 @@ STREAM = "azaion.datasets"
 
 
 class Variant(Value):
-    """One copy of a picture that training may use: ``NAME`` itself (the original) or ``NAME_1`` to ``NAME_7``.
+    """One copy of a picture that training may use: ``NAME`` itself (the original) or ``NAME+1`` to ``NAME+7``
+    (``NAME_1`` in events of version 0.1).
 
     ``labels`` is a YOLO text (``slot cx cy w h`` a line, slots of the catalogue): boxes of eight copies would not
     fit into an event.

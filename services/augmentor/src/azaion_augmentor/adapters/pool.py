@@ -32,6 +32,7 @@ class WorkerPool:
     def __init__(self, lanes: list[Lane], timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._free: asyncio.Queue[Lane] = asyncio.Queue()
+        self._large = asyncio.Lock()
         for lane in lanes:
             self._free.put_nowait(lane)
 
@@ -56,9 +57,15 @@ class WorkerPool:
     async def multiply(self, task: Task) -> tuple[Made, ...]:
         """Run ``task`` in the next free worker; one that crashes or hangs is replaced and the task tried again.
 
+        Large pictures are multiplied one at a time, however many workers there are.
+
         Raises:
             PermanentError: as ``worker.multiply``; ``picture_crashes_worker`` after three tries.
         """
+        async with self._large if task.is_large else contextlib.nullcontext():
+            return await self._multiply(task)
+
+    async def _multiply(self, task: Task) -> tuple[Made, ...]:
         for crashes in range(1, MAX_CRASHES + 1):
             lane = await self._free.get()
             try:
