@@ -3,8 +3,9 @@
     python -m rehearsal --data DIR [--weights FILE] [--skip kills,backup] [--json FILE]
 
 Builds the images, starts everything, imports pictures from outside, waits until a model is published and the demo
-inferencer runs it; asks Prometheus every question of every dashboard; looks for secrets where none may be; backs up,
-wipes and restores; does the loop again while each container is killed in turn; and takes everything away.
+inferencer runs it; starts an edge device with nothing but its own folder and has it try all that it must not; asks
+Prometheus every question of every dashboard; looks for secrets where none may be; backs up, wipes and restores; does the
+loop again while each container is killed in turn; and takes everything away.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "grafana"), str(Path(__file__).p
 import make_dashboards as dashboards
 import make_secrets
 
-from rehearsal import loop, secrecy, standins
+from rehearsal import device, loop, secrecy, standins
 from rehearsal.engine import RehearsalError, docker_environment, run
-from rehearsal.stack import ROOT, Stack, query, value
+from rehearsal.stack import FILES, ROOT, Stack, query, value
 
 PROJECT = "azaion-rehearsal"
 KILLED_WHILE_INGESTING = ("ingestor", "api")
@@ -72,6 +73,17 @@ class Rehearsal:
         outcome = loop.outcome(self.stack)
         self.note("outcome", outcome)
         return outcome
+
+    def edge_device(self) -> None:
+        """As its owner would: copy the folder, start it, see it run the release. Then as its thief would."""
+        kit = Path(self.stack.environment["AZAION_SECRETS"]) / "devices" / device.NAME
+        edge = device.Device(shutil.copytree(kit, self.work / "device"), self.stack.environment)
+        try:
+            edge.up()
+            self.note("device_s", edge.wait_for_release(1))
+            self.note("refused_to_a_device", edge.intrude())
+        finally:
+            edge.down()
 
     def ask_dashboards(self) -> None:
         """Every query of every panel has to have an answer."""
@@ -175,7 +187,7 @@ class Rehearsal:
         return now > before or now == known
 
     def _for_scripts(self) -> dict[str, str]:
-        return {**self.stack.environment, "COMPOSE_FILE": "compose.yaml:deploy/rehearsal/compose.yaml"}
+        return {**self.stack.environment, "COMPOSE_FILE": ":".join(FILES)}
 
     @contextmanager
     def _memory_watched(self) -> Iterator[None]:
@@ -206,14 +218,15 @@ def rehearse(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             "AZAION_SECRETS": str(work / "secrets"),
             "AZAION_DEMO_MEDIA": str(options.media or _pictures_of(options.data)),
             "AZAION_DEMO_SOURCE": "/media",
+            **device.opened_ports(),
         }
-        make_secrets.main(work / "secrets")
+        make_secrets.main(work / "secrets", (device.HOST,), (device.NAME,))
         loop.prepare_settings(work / "settings", options.data, options.weights, ROOT)
         stack = Stack(environment)
         wanted = [
             each for each in stack.compose("config", "--images").split() if not each.startswith("azaion/")
         ]
-        with standins.images(sorted(set(wanted)), environment) as stood_in:
+        with standins.images(sorted(set(wanted)), environment) as stood_in, device.network(environment):
             if stood_in:
                 environment["AZAION_TORCH_INDEX"] = ""
             rehearsal = Rehearsal(stack, work, options)
@@ -221,6 +234,7 @@ def rehearse(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             try:
                 rehearsal.build()
                 outcome = rehearsal.undisturbed()
+                rehearsal.edge_device()
                 rehearsal.ask_dashboards()
                 if options.draw:
                     rehearsal.draw_dashboards()

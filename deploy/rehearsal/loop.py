@@ -101,6 +101,6 @@ def outcome(stack: Stack) -> dict[str, object]:
     }
     models = json.loads(stack.azaion("publisher", "models", "list", "--json"))["models"]
     digests["models"] = len(models)
-    doctor = json.loads(stack.azaion("publisher", "doctor", "--json"))
+    doctor = json.loads(stack.operator("doctor", "--json"))
     digests["balanced"] = doctor["balanced"]
     return digests

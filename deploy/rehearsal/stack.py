@@ -17,7 +17,7 @@ from typing import Any
 from rehearsal.engine import RehearsalError, run
 
 ROOT = Path(__file__).parents[2]
-FILES = ("compose.yaml", "deploy/rehearsal/compose.yaml")
+FILES = ("compose.yaml", "compose.tls.yaml", "deploy/rehearsal/compose.yaml")
 HEALTHY_S = 240.0
 PROMETHEUS = "http://127.0.0.1:9090"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -87,6 +87,10 @@ class Stack:
     def azaion(self, service: str, *arguments: str) -> str:
         """A command inside the container of ``service``."""
         return self.compose("exec", "-T", service, "azaion", *arguments)
+
+    def operator(self, *arguments: str) -> str:
+        """A command under the account that may look at everything."""
+        return self.compose("run", "--rm", "-T", "operator", *arguments)
 
     def watch_memory(self, stop: threading.Event) -> None:
         """Until ``stop``: the most memory that each container was seen with."""
