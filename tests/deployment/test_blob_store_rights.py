@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Store:
 
     server: PrivateSeaweed
     keys: dict[str, str]
+    authority: Path
 
     def client(self, identity: str) -> Any:
         return self.server.client(identity, self.keys[identity])
@@ -65,8 +66,11 @@ class Store:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("secrets") / "made"
     make_secrets.main(folder, ("127.0.0.1",), ("roof",))
-    container = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["blob-store"]
+    overlay = (ROOT / "compose.tls.yaml").read_text().replace("!override", "")
+    container = yaml.safe_load(overlay)["services"]["blob-store"]
     mounted = {
+        "server_certificate": "server.pem",
+        "server_key": "server-key.pem",
         "s3_identities": "s3_identities.json",
         "blob_store_certificate": "blob-store.pem",
         "blob_store_key": "blob-store-key.pem",
@@ -82,7 +86,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         server.make_buckets(operator, BLOBS, RELEASES)
         for bucket in (BLOBS, RELEASES):
             operator.put_object(Bucket=bucket, Key=KEY, Body=b"there")
-        yield Store(server, keys)
+        yield Store(server, keys, folder / "ca.pem")
 
 
 def attempts(client: Any, bucket: str) -> dict[str, tuple[str, Callable[[], Any]]]:
@@ -219,6 +223,22 @@ async def test_what_is_announced_leads_no_device_to_the_model(store: Store) -> N
             with pytest.raises(SetupError) as caught:
                 await request
             assert caught.value.code == "store_denied"
+
+
+async def test_a_device_reads_over_tls(store: Store) -> None:
+    """From a server that the installation's own authority vouches for, and from no other."""
+    async with S3BlobStore.open(store.location("publisher", RELEASES)) as releases:
+        sealed = await releases.put(b"another half", "application/octet-stream")
+    plain = store.location("device-roof", RELEASES)
+    https = replace(plain, endpoint_url=f"https://127.0.0.1:{store.server.ports['s3 https']}")
+
+    async with S3BlobStore.open(replace(https, ca_file=store.authority)) as device:
+        assert [part async for part in device.read(sealed.sha256)] == [b"another half"]
+    async with S3BlobStore.open(https) as device:
+        with pytest.raises(SetupError) as caught:
+            await anext(device.read(sealed.sha256))
+
+    assert caught.value.code == "store_untrusted"
 
 
 @pytest.mark.parametrize("part", ["master grpc", "volume grpc", "filer grpc", "s3 grpc"])

@@ -1,4 +1,4 @@
-"""A real S3 server on loopback: SeaweedFS from its wheel, with the options, accounts and inner certificate of compose.yaml."""
+"""A real S3 server on loopback: SeaweedFS from its wheel, with the options, accounts and certificates of a deployment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PrivateSeaweed:
     """Use as a context manager. What it held is gone afterwards.
 
     Args:
-        command: arguments of ``weed`` as compose.yaml has them; folders, addresses and ports are replaced.
+        command: arguments of ``weed`` as compose.tls.yaml has them; folders, addresses and ports are replaced.
         security: its ``security.toml``.
         secrets: files by their names under ``/run/secrets``.
     """
@@ -33,6 +33,7 @@ class PrivateSeaweed:
     def __init__(self, command: Sequence[str], security: str, secrets: Mapping[str, Path]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="azaion-weed-"))
         self.ports = {name: free_port() for part in _PARTS for name in (part, f"{part} grpc")}
+        self.ports["s3 https"] = free_port()
         self._command = self._on_loopback(command)
         for name, path in secrets.items():
             self._command = [each.replace(f"/run/secrets/{name}", str(path)) for each in self._command]
@@ -92,6 +93,7 @@ class PrivateSeaweed:
             "-s3.ip.bind": LOOPBACK,
             "-metricsIp": LOOPBACK,
             "-metricsPort": str(free_port()),
+            "-s3.port.https": str(self.ports["s3 https"]),
             "-master.volumeSizeLimitMB": "64",
         }
         for part in _PARTS:
