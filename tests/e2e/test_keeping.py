@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from looptest.drawing import draw_folder
+from looptest.drawing import draw_folder, write_picture
 from looptest.evidence import Evidence, torn_blobs, unbalanced, unsound_databases
 from looptest.program import PROGRAM, azaion, log_of, new_home, refusal, running, succeed, wait_until
 
@@ -40,7 +43,8 @@ def test_rotten_blobs_are_found_and_healed(home: Path) -> None:
     """An original heals from the messages that brought it, a variant and its labels from the original; links follow."""
     evidence = Evidence(home)
     original = evidence.blob(evidence.picture_rows()[0][3])
-    *_, image, _, labels = next(row for row in evidence.variant_rows() if row[0].endswith("_3"))
+    variants = [row for row in evidence.variant_rows() if row[0].endswith("_3")]
+    image, labels = variants[0][2], variants[-1][4]
     lost = evidence.blob(evidence.picture_rows()[1][3])
     assert "never verified" in succeed("doctor", home=home)
     succeed("blobs", "verify", home=home)
@@ -95,3 +99,41 @@ def test_a_backup_under_load_restores_to_a_home_that_adds_up(home: Path, tmp_pat
         assert json.loads(succeed("replay", service, "--json", home=restored))["same"]
     again = json.loads(succeed("gc", "--json", home=restored))
     assert (again["freed_bytes"], again["kept_blobs"]) == (0, len(list(restored.glob("blobs/??/??/*"))))
+
+
+def test_a_home_takes_the_room_that_the_documentation_says(tmp_path: Path) -> None:
+    """Pictures of a usual size, taken in and augmented, take what docs/operations.md tells somebody who buys a disk."""
+    count, folder = 12, tmp_path / "set"
+    rng = np.random.default_rng(7)
+    draw_folder(folder, count, seed=7)
+    for path in sorted((folder / "images").iterdir()):
+        coarse = rng.integers(40, 220, (72, 96, 3), dtype=np.uint8)
+        write_picture(
+            path, np.asarray(cv2.resize(coarse, (960, 720), interpolation=cv2.INTER_CUBIC), np.uint8)
+        )
+    home = new_home(tmp_path / "home")
+    succeed("annotations", "import", folder, home=home)
+    with running(home, *INTAKE):
+        wait_until(lambda: len(Evidence(home).of_type("batch.augmented")) == count, "augmented pictures")
+        wait_until(Evidence(home).settled, "rest")
+
+    source = sum(path.stat().st_size for path in (folder / "images").iterdir())
+    times, per_picture_kb = documented()
+    expected = times * source + per_picture_kb * 1000 * count
+    assert room_of(home) == pytest.approx(expected, rel=0.2)
+
+
+def documented() -> tuple[float, float]:
+    """The disk's row of the table of capacity: how many times the pictures, and KB for each."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    row = re.search(
+        r"^\| disk of a home \| (\d+) times the pictures[^|]*, (\d+) KB per picture", text, re.MULTILINE
+    )
+    assert row is not None
+    return float(row[1]), float(row[2])
+
+
+def room_of(home: Path) -> int:
+    """Bytes of blocks that files and folders of ``home`` take, links counted once."""
+    found = {path.lstat().st_ino: path.lstat().st_blocks * 512 for path in [home, *home.rglob("*")]}
+    return sum(found.values())

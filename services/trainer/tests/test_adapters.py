@@ -16,6 +16,7 @@ from azaion_common.events import EpochMetrics
 from azaion_common.events.models import Hardware
 from azaion_common.runtime.platform import Platform
 from azaion_common.toolchain import Toolchain
+from azaion_trainer.adapters import dataset_folder
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders, verify_folder
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining, epoch_metrics, read_detections
 from azaion_trainer.certificate import certify
@@ -85,6 +86,21 @@ async def test_a_missing_blob_leaves_no_half_dataset(
 
     assert caught.value.code == "blob_missing"
     assert list((platform.home / "datasets").iterdir()) == []
+
+
+async def test_labels_that_need_no_change_are_links(
+    platform: Platform, store_blobs: Call, form: Callable[..., Formation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where class ids are the slots, a dataset takes no room for labels: a block for each of eight copies is much."""
+    await store_blobs(NAMES)
+    manifest = form(20).manifest
+    monkeypatch.setattr(dataset_folder, "map_labels", lambda text, _class_of_slot: text)
+
+    folder = await HardLinkedFolders(platform.home / "datasets", platform.blobs).ensure(
+        manifest, certify(manifest)
+    )
+
+    assert {path.stat().st_nlink > 1 for path in files(folder, "labels", "train")} == {True}
 
 
 async def test_folders_of_replaced_datasets_go(

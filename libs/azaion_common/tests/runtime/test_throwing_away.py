@@ -7,16 +7,32 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import BatchAugmented, BlobRef, Event, ImageSaved, Variant, datasets, images
+from azaion_common.events import (
+    BatchAugmented,
+    BlobRef,
+    Event,
+    ImageSaved,
+    Lineage,
+    Metrics,
+    ModelPublished,
+    ModelRejected,
+    ModelTrained,
+    PackagePart,
+    Variant,
+    datasets,
+    images,
+    models,
+)
 from azaion_common.events.codec import encode
 from azaion_common.events.envelope import wrap
 from azaion_common.ledger import tables
-from azaion_common.ledger.handler import NewJob, Outgoing
+from azaion_common.ledger.handler import Outgoing
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.throwing_away import BLOBS, LEFT_OVER, Rules, nothing_is_thrown_away, throw_away
 from azaion_common.runtime.transports import blobs_path
@@ -91,9 +107,7 @@ async def test_what_anything_names_stays_and_the_rest_goes(platform: Platform) -
             )
         )
         await ledger.transact(lambda c: ledger.emit(c, [Outgoing(images.STREAM, saved(in_outbox), "road")]))
-        await ledger.transact(
-            lambda c: ledger.emit(c, [NewJob("ovens", "job-1", f'{{"a": "{in_job.sha256}"}}')])
-        )
+    await platform.jobs.put("ovens", "job-1", f'{{"a": "{in_job.sha256}"}}')
     await tell(platform, datasets.STREAM, augmented(unread, unread))
 
     expected = throw_away(platform.home, Rules(), dry_run=True)
@@ -130,10 +144,61 @@ async def test_variants_go_when_all_have_read_of_newer_ones(platform: Platform) 
     assert path_of(platform, picture).exists()
 
 
+def candidate(checkpoint: BlobRef) -> dict[str, Any]:
+    """What trained and rejected models have in common."""
+    metrics = Metrics(map50=0.8, map50_95=0.5, per_class={}, per_condition={}, pictures=3, evaluator="x")
+    lineage = Lineage(
+        dataset_id="2" * 64, job_sha256="3" * 64, stream_offsets={}, base_weights_sha256=None, parent_model_id=None,
+        toolchain={},
+    )  # fmt: skip
+    return {
+        "model_id": "a" * 16, "checkpoint": checkpoint, "architecture": "yolo11n", "imgsz": 320,
+        "class_names": ("car",), "class_colours": ("#ff0000",), "metrics": metrics, "lineage": lineage,
+        "train_seconds": 1.0,
+    }  # fmt: skip
+
+
+async def test_checkpoints_of_rejected_models_go_after_their_time(platform: Platform) -> None:
+    """That of a model which did not beat its champion goes after a month, that of a champion never."""
+    champion, loser = await old_blob(platform, "champion"), await old_blob(platform, "loser")
+    await tell(platform, models.STREAM, ModelTrained(**candidate(champion), probe_images=()))
+    rejected = ModelRejected(
+        **candidate(loser), champion_id="b" * 16, reason="r", difference=-0.1, confidence_interval=(-0.2, 0.0)
+    )
+    await tell(platform, models.STREAM, rejected)
+    await read_up_to(platform, "exporter", models.STREAM, 2)
+
+    assert throw_away(platform.home, Rules()).freed_bytes == 0
+    throw_away(platform.home, Rules(), now=datetime.now(UTC) + timedelta(days=31))
+
+    assert [path_of(platform, blob).exists() for blob in (champion, loser)] == [True, False]
+
+
+async def test_a_released_half_stays_until_the_store_of_releases_has_it(platform: Platform) -> None:
+    """Version 0.1 kept what devices fetch among the blobs; once it is where they fetch it now, one copy is enough."""
+    half = await old_blob(platform, "half")
+    release: dict[str, Any] = {
+        "model_id": "a" * 16, "target": "onnx", "release": 1, "imgsz": 320, "batch": 1, "class_names": ("car",),
+        "class_colours": ("#ff0000",), "package_id": "c" * 32, "package_sha256": "4" * 64, "package_size_bytes": 9,
+        "plaintext_sha256": "5" * 64, "header_sha256": "6" * 64, "wrapped_key": b"k",
+        "small": PackagePart(sha256="7" * 64, size_bytes=1, location="small"),
+        "big": PackagePart(sha256=half.sha256, size_bytes=4, location=half.sha256),
+    }  # fmt: skip
+    await tell(platform, models.STREAM, ModelPublished(**release))
+    await read_up_to(platform, "publisher", models.STREAM, 1)
+    assert throw_away(platform.home, Rules()).freed_bytes == 0
+
+    async with platform.open_releases() as releases:
+        await releases.put(b"half", "text/plain")
+
+    assert throw_away(platform.home, Rules()).freed_bytes == 4
+
+
 async def test_what_was_just_stored_stays(platform: Platform) -> None:
     """A blob whose row is not committed yet is named by nothing: its youth keeps it."""
     blob = await platform.blobs.put(b"just stored", "text/plain")
 
+    assert throw_away(platform.home, Rules(), dry_run=True).freed_bytes == 0
     assert throw_away(platform.home, Rules()).freed_bytes == 0
 
     age(path_of(platform, blob))

@@ -36,6 +36,7 @@ async def run(platform: Platform) -> None:
     ):
         await bring_over(platform.log, platform.blobs, releases, platform.home / "publisher")
         publisher = await make_publisher(platform, settings, ledger, releases, http)
+        await publisher.sweep()
         await renew(ledger, publisher.announced, publisher.signing_key)
         await asyncio.to_thread(pin_public_key, platform.home / settings.public_key, publisher.signing_key)
         consumer = Consumer(

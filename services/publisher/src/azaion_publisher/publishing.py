@@ -95,7 +95,7 @@ class Publisher:
 
     async def _sealed(self, job_id: str, wanted: PublishJob) -> Sealed:
         """The package of this job: the one sealed in a former try when it is still whole, else a new one."""
-        await self._sweep()
+        await self.sweep()
         kept = await self.ledger.read(lambda connection: packages.find(connection, job_id))
         if kept is not None and await self._is_whole(job_id, kept):
             return kept
@@ -199,7 +199,8 @@ class Publisher:
             return True
         return False
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """Remove the halves of packages that are released or given up."""
         needed = await self.ledger.read(packages.unfinished)
         await asyncio.to_thread(sealing.keep_only, self.work, {_folder_name(job_id) for job_id in needed})
 

@@ -28,6 +28,7 @@ from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import (
     DatasetFormed,
     ImageSaved,
+    ModelPublished,
     ModelRejected,
     dead_letters,
 )
@@ -35,7 +36,7 @@ from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.ledger import tables
 from azaion_common.ledger.letters import APPLIED
 from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import blobs_path, check_exists, log_path, queue_path
+from azaion_common.runtime.transports import blobs_path, check_exists, log_path, queue_path, releases_path
 from azaion_common.storage.durable import make_folder, open_lock
 from azaion_common.storage.files import FileBlobStore
 
@@ -172,6 +173,7 @@ def _in_log(
     home: Path, log: sqlite3.Connection, ends: Mapping[str, int], rejected_since: datetime
 ) -> set[bytes]:
     found: set[bytes] = set()
+    history = _History(rejected_since, FileBlobStore(releases_path(home)))
     streams = [stream for (stream,) in log.execute("SELECT DISTINCT stream FROM messages")]
     for stream in streams:
         if stream.startswith((wire.STREAM, dead_letters.STREAM)):
@@ -179,31 +181,38 @@ def _in_log(
         unread_from = ends.get(stream, 0)
         query = "SELECT offset, appended_at, body FROM messages WHERE stream = ? ORDER BY offset"
         for offset, appended_at, body in log.execute(query, (stream,)):
-            if offset >= unread_from or _is_history(
-                body, datetime.fromisoformat(appended_at), rejected_since
-            ):
+            if offset >= unread_from or history.has(body, datetime.fromisoformat(appended_at)):
                 found |= _digests(body)
     for dataset in (home / "datasets").glob("*/manifest.json"):
         found |= _digests(dataset.read_bytes())
     return found
 
 
-def _is_history(body: bytes, appended_at: datetime, rejected_since: datetime) -> bool:
-    """Whether what an event names is still needed after every service has read it: for a replay, to be released again.
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Events whose blobs are needed after every service has read them: for a replay, or to be released again.
 
     A picture's variants are named by the ledgers as long as they are those of its newest revision.
     """
-    try:
-        event = decode(body).event
-    except (UnknownEventType, PermanentError):
-        return True
-    match event:
-        case ImageSaved() | DatasetFormed():
+
+    rejected_since: datetime
+    releases: FileBlobStore
+
+    def has(self, body: bytes, appended_at: datetime) -> bool:
+        """Whether the event in ``body`` is one; what cannot be read is."""
+        try:
+            event = decode(body).event
+        except (UnknownEventType, PermanentError):
             return True
-        case ModelRejected():
-            return appended_at >= rejected_since
-        case _:
-            return event.type.partition(".")[0] not in ("image", "batch")
+        match event:
+            case ImageSaved() | DatasetFormed():
+                return True
+            case ModelRejected():
+                return appended_at >= self.rejected_since
+            case ModelPublished():  # its half lay among the blobs before releases had a store of their own
+                return not self.releases.path(event.big.sha256).exists()
+            case _:
+                return event.type.partition(".")[0] not in ("image", "batch")
 
 
 def _digests(value: str | bytes) -> set[bytes]:

@@ -1,4 +1,4 @@
-"""Datasets as folders that any YOLO tool can read: images as hard links to blobs, labels, ``data.yaml``.
+"""Datasets as folders that any YOLO tool can read: images and labels as hard links to blobs, ``data.yaml``.
 
 A folder is built under a hidden name and renamed when it is complete, so what has its name is whole. It is a view:
 the manifest in the blob store can make it again.
@@ -95,9 +95,12 @@ class HardLinkedFolders:
     async def _place(self, folder: Path, manifest: Manifest, side: Side, file: DatasetFile) -> None:
         await self._blobs.fetch(file.image.sha256, image_path(folder, side, file))
         slots = (await self._blobs.get(file.labels.sha256)).decode()
-        labels = labels_path(folder, side, file)
+        labels, text = labels_path(folder, side, file), map_labels(slots, manifest.class_of_slot)
+        if text == slots:  # a link takes no room; a file of its own takes a block, eight times per picture
+            return await self._blobs.fetch(file.labels.sha256, labels)
         with storage_errors(labels):
-            await asyncio.to_thread(labels.write_text, map_labels(slots, manifest.class_of_slot))
+            await asyncio.to_thread(labels.write_text, text)
+        return None
 
 
 def image_path(folder: Path, side: Side, file: DatasetFile) -> Path:
