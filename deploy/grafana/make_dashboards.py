@@ -501,6 +501,17 @@ EDGE = Dashboard(
                     "ops",
                 ),
                 Panel(
+                    "Releases refused",
+                    "Per day, by reason. Forged, unsigned or older ones: somebody else writes to the stream of models.",
+                    [
+                        Query(
+                            "sum by (code) (increase(azaion_inferencer_releases_refused_total[1d]))",
+                            "{{code}}",
+                        ),
+                    ],
+                    "short",
+                ),
+                Panel(
                     "Time by stage",
                     "Median and 95th percentile. The slowest stage decides the frames per second.",
                     [

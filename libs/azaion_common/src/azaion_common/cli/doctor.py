@@ -14,9 +14,10 @@ from rich.table import Table
 from azaion_common.cli.examination import ServiceReport, examine
 from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
+from azaion_common.cli.release_books import ReleaseBooks, release_books
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.accounting import StreamAccount
-from azaion_common.runtime.settings import home_from
+from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.verification import Verification, last_verification
 
 _COLUMNS = (
@@ -45,6 +46,7 @@ def doctor(
     """Show lag, outbox, dead letters and the books of every service: in = applied + quarantined + lag."""
     folder = home_from(home)
     reports = asyncio.run(examine(folder))
+    releases = asyncio.run(release_books(folder, PlatformSettings.load(folder, "platform")))
     verified = last_verification(folder)
     streams = [stream for report in reports for stream in report.streams]
     balanced = all(stream.balanced for stream in streams)
@@ -55,6 +57,7 @@ def doctor(
                 {
                     "balanced": balanced,
                     "services": [asdict(report) for report in reports],
+                    "releases": [asdict(each) for each in releases],
                     "blobs": asdict(verified) if verified else None,
                 },
                 default=str,
@@ -63,6 +66,8 @@ def doctor(
         )
     else:
         stdout_console().print(_table(reports))
+        for each in releases:
+            typer.echo(_release_line(each))
         typer.echo(_last_look(verified))
     if not balanced:
         raise PermanentError(
@@ -70,6 +75,20 @@ def doctor(
         )
     if halted:
         raise PermanentError("stream_halted", f"{halted[0].stream} is not read on: {halted[0].halted}")
+    for each in releases:
+        if each.problem is not None:
+            raise PermanentError(
+                "release_in_vain",
+                f"devices do not take release {each.last} for {each.target}: {each.problem}",
+                hint="start the publisher, which signs its current release; or publish again: azaion publish MODEL",
+            )
+
+
+def _release_line(books: ReleaseBooks) -> str:
+    line = f"releases for {books.target}: the highest is {books.highest}"
+    if books.lost:
+        line += ", which the publisher's ledger does not know: it was lost; numbers go on above it"
+    return line if books.problem is None else f"{line}; {books.last}, the last, is IN VAIN ({books.problem})"
 
 
 def _last_look(found: Verification | None) -> str:
