@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,23 @@ def test_too_few_scenes_cannot_be_split(form: Form, ready: Ready, scenes: int) -
         form(pictures=[ready(f"p{number}", number % scenes) for number in range(20)])
 
     assert caught.value.code == "dataset_cannot_be_split"
+    assert "by their looks alone (hash_distance 12) there are" in caught.value.message
+    assert "add pictures of other places or times" in (caught.value.hint or "")
+
+
+def test_a_fixed_camera_is_told_its_way_out(form: Form, ready: Ready) -> None:
+    """Pictures that differ in few bits are one scene by the rules: how many there would be by narrower ones is said."""
+    alike = [ready(f"p{number:02}", 0) for number in range(20)]
+    pictures = [
+        replace(each, picture=replace(each.picture, dhash=0b11111 << 5 * (number // 2)))
+        for number, each in enumerate(alike)
+    ]
+
+    with pytest.raises(PermanentError) as caught:
+        form(pictures=pictures)
+
+    assert "20 pictures show 1 different scene (groups)" in caught.value.message
+    assert "set trainer.hash_distance to 8: that makes 10 groups" in (caught.value.hint or "")
 
 
 def test_a_side_that_lost_all_its_pictures_is_refused(form: Form, ready: Ready) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from azaion_common.errors import PermanentError
+from azaion_common.extras import install_hint
 
 CLOSE_S = 3.0
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -123,7 +124,7 @@ def otlp_tracer(service: str) -> Tracer:
         raise PermanentError(
             "extra_missing",
             f"{error.name} is not installed, which OTEL_EXPORTER_OTLP_ENDPOINT asks for",
-            hint="pip install 'azaion-common[traces]'",
+            hint=install_hint("traces"),
         ) from error
     resource = Resource.create({"service.name": f"azaion-{service}", "service.namespace": "azaion"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
+from azaion_common.errors import PermanentError
 from azaion_common.events import Event, datasets, images
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
@@ -15,6 +18,7 @@ from azaion_common.runtime.toolchains import ToolchainSettings
 from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
+from azaion_trainer.asking import check_theirs
 from azaion_trainer.forming import DatasetFormer
 from azaion_trainer.gate import GateRules
 from azaion_trainer.groups import GroupingRules
@@ -34,8 +38,9 @@ EMBEDDED_NICENESS = 10
 async def run(platform: Platform) -> None:
     settings = TrainerSettings.load(platform.home, "trainer")
     command = ToolchainSettings.load(platform.home, "toolchains").ultralytics_command()
+    toolchain = UltralyticsTraining(Toolchain(command), niceness(platform, settings))
+    await check_overrides(toolchain, settings.overrides)
     async with platform.open_ledger("trainer", METADATA) as ledger:
-        toolchain = UltralyticsTraining(Toolchain(command), niceness(platform, settings))
         await serve(platform, settings, ledger, toolchain)
 
 
@@ -57,6 +62,24 @@ async def serve(
             group.create_task(_consumer(platform, ledger, stream).run(platform.stopping))
         group.create_task(scheduler.run(platform.stopping))
         group.create_task(worker.run(platform.stopping))
+
+
+async def check_overrides(toolchain: UltralyticsTraining, overrides: Mapping[str, Any]) -> None:
+    """What no training takes is refused at the start, as every other setting is.
+
+    Raises:
+        PermanentError: ``settings_invalid``.
+    """
+    if not overrides:
+        return
+    try:
+        check_theirs(overrides, await toolchain.check(overrides))
+    except PermanentError as error:
+        if error.code == "toolchain_missing":  # it may be installed before the first training
+            return
+        raise PermanentError(
+            "settings_invalid", f"setting trainer.overrides: {error.message}", hint=error.hint
+        ) from error
 
 
 def make_trainer(

@@ -10,21 +10,30 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from azaion_common.cli.backlog import until_taken_in
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelRejected, ModelTrained
+from azaion_common.cli.backlog import START, until_taken_in
+from azaion_common.cli.output import stdout_console
+from azaion_common.cli.patience import Patience
+from azaion_common.errors import PermanentError, TransientError
+from azaion_common.events import ModelRejected, ModelTrained, models
+from azaion_common.runtime.running import is_running
 from azaion_common.runtime.settings import PlatformSettings, home_from
+from azaion_common.runtime.settings_reference import describe
+from azaion_common.runtime.toolchains import ToolchainSettings
 from azaion_common.runtime.transports import open_jobs, open_log
+from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import CERTIFICATE, read_folder, verify_folder
+from azaion_trainer.adapters.ultralytics import UltralyticsTraining
+from azaion_trainer.asking import OWN, check_own, check_theirs, parse_settings
 from azaion_trainer.certificate import Certificate, decode_certificate
 from azaion_trainer.manifest import Manifest
-from azaion_trainer.parameters import QUEUE, TrainingRequest, run_id_of
+from azaion_trainer.parameters import QUEUE, TrainingRequest, TrainingWishes, run_id_of
+from azaion_trainer.ports import KnownSettings
+from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.split import SIDES
-from azaion_trainer.waiting import wait_for_run
+from azaion_trainer.waiting import NOBODY, wait_for_run
 
 Home = Annotated[
     Path | None, typer.Option(help="Folder that holds everything. [env AZAION_HOME; ./azaion-home]")
@@ -87,57 +96,100 @@ def train(
     *,
     dataset: Annotated[str | None, typer.Option(help="Train on this dataset. [form a new one]")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and show progress.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds to wait at most; the training goes on. [for ever]")
+    ] = None,
+    list_settings: Annotated[
+        bool,
+        typer.Option("--list", help="List every KEY with the values that it takes, and do nothing else."),
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a training; the trainer service does it (``azaion up``)."""
+    """Ask for a training; the trainer service does it (azaion up)."""
     place = home_from(home)
+    if list_settings:
+        _list_settings(asyncio.run(_toolchain(place).check({})), as_json=as_json)
+        return
+    wanted = parse_settings(settings or [])
+    asyncio.run(_check(place, wanted))
     dataset_id = _find(place, dataset).name if dataset else None
-    body = TrainingRequest(dataset_id=dataset_id, overrides=parse_settings(settings or [])).model_dump_json()
+    body = TrainingRequest(dataset_id=dataset_id, overrides=wanted).model_dump_json()
     job_id = f"cli-{uuid4().hex}"
-    result = asyncio.run(_train(place, job_id, body, dataset_id, wait=wait))
+    result = asyncio.run(_train(place, job_id, body, dataset_id, timeout_s=timeout, wait=wait))
     if result is None:
         _tell({"job_id": job_id, "run_id": run_id_of(job_id, body)}, "queued: {job_id}", as_json=as_json)
         return
     _tell(
         _result(result),
-        "{outcome}: {model_id}, mAP50 {map50:.3f}, mAP50-95 {map50_95:.3f} {reason}",
+        "{outcome}: {model_id}, mAP50 {map50:.3f}, mAP50-95 {map50_95:.3f}, {reason}",
         as_json=as_json,
     )
 
 
-def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """``["epochs=50", "cos_lr=true"]`` as values; YAML decides what is a number, a truth value or text.
+def _toolchain(home: Path) -> UltralyticsTraining:
+    return UltralyticsTraining(Toolchain(ToolchainSettings.load(home, "toolchains").ultralytics_command()))
 
-    Raises:
-        PermanentError: ``setting_malformed``.
-    """
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise PermanentError(
-                "setting_malformed", f"'{pair}' is not KEY=VALUE", hint="for example epochs=50"
-            )
-        try:
-            settings[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise PermanentError("setting_malformed", f"'{pair}' has no readable value") from error
-    return settings
+
+async def _check(home: Path, settings: dict[str, Any]) -> None:
+    """Refuse what no training takes before it is queued; where no toolchain is installed, the trainer does."""
+    check_own(settings)
+    if settings.get("weights") and PlatformSettings.load(home, "platform").jobs_url is None:
+        TrainingWishes(batch=1, architecture="any", weights=Path(settings["weights"])).with_home(home)
+    theirs = {name: value for name, value in settings.items() if name not in OWN}
+    if not theirs and "architecture" not in settings:
+        return
+    try:
+        known = await _toolchain(home).check(theirs)
+    except PermanentError as error:
+        if error.code != "toolchain_missing":
+            raise
+        typer.echo("no toolchain is installed here: the trainer will check the settings", err=True)
+        return
+    check_theirs(settings, known)
+
+
+def _list_settings(known: KnownSettings, *, as_json: bool) -> None:
+    own = {each.name: each.kind for each in describe("trainer", TrainerSettings) if each.name in OWN}
+    takes = own | dict(known.settings)
+    if as_json:
+        _write({"settings": takes, "architectures": sorted(known.architectures)})
+        return
+    table = Table("key", "takes")
+    for name, text in takes.items():
+        table.add_row(name, text)
+    stdout_console().print(table)
 
 
 async def _train(
-    home: Path, job_id: str, body: str, dataset_id: str | None, *, wait: bool
+    home: Path, job_id: str, body: str, dataset_id: str | None, *, timeout_s: float | None, wait: bool
 ) -> ModelTrained | ModelRejected | None:
     settings = PlatformSettings.load(home, "platform")
+
+    async def works() -> bool:
+        return await asyncio.to_thread(is_running, home, settings, "trainer")
+
     async with open_log(home, settings) as log, open_jobs(home, settings) as jobs:
-        if wait and dataset_id is None:
-            await until_taken_in(
-                home, log, Console(stderr=True)
-            )  # else it might not see the end of an import
-        start = await log.end("azaion.models")
-        await jobs.put(QUEUE, job_id, body)
-        return await wait_for_run(log, run_id_of(job_id, body), start) if wait else None
+        if not wait:
+            await jobs.put(QUEUE, job_id, body)
+            if not await works():
+                typer.echo(NOBODY, err=True)
+            return None
+        try:
+            async with asyncio.timeout(timeout_s):
+                if dataset_id is None:  # else it might not see the end of an import
+                    with Patience(Console(stderr=True)) as patience:
+                        await until_taken_in(home, log, patience, works)
+                start = await log.end(models.STREAM)
+                await jobs.put(QUEUE, job_id, body)
+                return await wait_for_run(log, run_id_of(job_id, body), start, works=works)
+        except TimeoutError:
+            queued = any(job.job_id == job_id for job in await jobs.pending(QUEUE))
+            fate = "the training stays queued" if queued else "no training was queued yet"
+            hint = None if await works() else START
+            raise TransientError(
+                "wait_timed_out", f"no result within {timeout_s:g} s; {fate}", hint=hint
+            ) from None
 
 
 def _result(model: ModelTrained | ModelRejected) -> dict[str, Any]:
@@ -147,7 +199,9 @@ def _result(model: ModelTrained | ModelRejected) -> dict[str, Any]:
         "dataset_id": model.lineage.dataset_id,
         "map50": model.metrics.map50,
         "map50_95": model.metrics.map50_95,
-        "reason": model.reason if isinstance(model, ModelRejected) else "",
+        "reason": model.reason if isinstance(model, ModelRejected) else model.verdict,
+        "hardware": model.hardware.model_dump() if model.hardware else None,
+        "train_seconds": model.train_seconds,
     }
 
 

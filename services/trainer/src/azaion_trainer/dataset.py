@@ -10,6 +10,7 @@ from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.events import Variant
 from azaion_trainer.classes import ClassSpace, dataset_classes
+from azaion_trainer.grouping_advice import reasons, way_out
 from azaion_trainer.groups import GroupingRules, Picture, find_groups
 from azaion_trainer.manifest import DatasetClass, DatasetFile, DatasetPicture, LeftOut, Manifest
 from azaion_trainer.split import (
@@ -85,11 +86,12 @@ def form_dataset(
 def _choose_policy(ready: Sequence[ReadyPicture], rules: GroupingRules) -> SplitPolicy:
     groups = find_groups([each.picture for each in ready], rules)
     if len(groups) < MIN_GROUPS:
+        pictures = [each.picture for each in ready]
         raise PermanentError(
             "dataset_cannot_be_split",
-            f"{len(ready)} pictures show {len(groups)} different scene{'' if len(groups) == 1 else 's'};"
-            f" train, valid and test need at least {MIN_GROUPS}",
-            hint="add pictures of other places or times: frames of one recording and near-duplicates count as one",
+            f"{len(ready)} pictures show {len(groups)} different scene{'' if len(groups) == 1 else 's'} (groups);"
+            f" train, valid and test need at least {MIN_GROUPS}: {reasons(pictures, rules)}",
+            hint=way_out(pictures, rules),
         )
     weights = [_weigh([ready[index] for index in members]) for members in groups]
     return SplitPolicy(choose_key(weights), rules)

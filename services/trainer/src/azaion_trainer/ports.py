@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,15 @@ class PictureDetections:
     width: int
     height: int
     found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSettings:
+    """What a toolchain takes: its settings with their values in words, its architectures, and what is wrong with some."""
+
+    settings: Mapping[str, str]
+    architectures: Collection[str]
+    problems: Mapping[str, str]
 
 
 OnEpoch = Callable[[EpochMetrics], Awaitable[None]]

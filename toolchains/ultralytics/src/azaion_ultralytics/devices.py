@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from azaion_ultralytics.errors import ToolchainError, one_line
+from azaion_ultralytics.threads import FreeCores
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as Linux names them in /proc/cpuinfo
 CPU = "cpu"
@@ -85,10 +86,10 @@ def cpu_name() -> str:
 
 
 def use_threads(threads: int | None = None) -> None:
-    """Give torch all the cores of this process (or ``threads``): ultralytics keeps one core free, half of two."""
+    """Give torch the cores that others leave free (or ``threads``): ultralytics keeps one core free, half of two."""
     import torch
 
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or FreeCores().threads)
 
 
 def has_bfloat16(device: str) -> bool:

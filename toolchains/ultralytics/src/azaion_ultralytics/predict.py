@@ -13,6 +13,7 @@ from azaion_ultralytics.checkpoints import adopt
 from azaion_ultralytics.devices import resolve_device, use_threads
 from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel, PredictJob
+from azaion_ultralytics.threads import FreeCores
 
 BATCH = 16
 
@@ -36,7 +37,8 @@ def predict(job: PredictJob, channel: Channel) -> dict[str, Any]:
 
 
 def _lines(model: Any, job: PredictJob) -> Iterator[dict[str, Any]]:
-    model.add_callback("on_predict_start", lambda _: use_threads())
+    threads = FreeCores().threads
+    model.add_callback("on_predict_start", lambda _: use_threads(threads))
     settings = {
         "imgsz": job.imgsz,
         "conf": job.confidence,

@@ -14,6 +14,7 @@ from azaion_ultralytics.dataset import unreadable
 from azaion_ultralytics.devices import use_threads
 from azaion_ultralytics.errors import ToolchainError
 from azaion_ultralytics.protocol import Channel
+from azaion_ultralytics.threads import FreeCores
 
 METRICS = {"precision": "precision", "recall": "recall", "mAP50": "map50", "mAP50-95": "map50_95"}
 
@@ -40,7 +41,7 @@ class DetectorTraining(DetectionTrainer):
         self.best_epoch = self.resumed.best_epoch if self.resumed else 0
         self.earlier_seconds = self.resumed.train_seconds if self.resumed else 0.0
         self.add_callback("on_pretrain_routine_end", lambda _: self._refuse_unlabelled())
-        self.add_callback("on_train_start", lambda _: use_threads(self.threads))
+        self.add_callback("on_train_start", lambda _: self._share_the_cores())
         self.add_callback("on_train_epoch_start", lambda _: self._begin_epoch())
         self.add_callback("on_train_batch_start", lambda _: self._decay_learning_rate())
         self.add_callback("on_train_batch_end", lambda _: self._report_batch())
@@ -88,6 +89,16 @@ class DetectorTraining(DetectionTrainer):
     def final_eval(self) -> None:
         """Nothing: the best epoch has been measured already, and the store knows which it is."""
 
+    def _share_the_cores(self) -> None:
+        self.free_cores = FreeCores() if self.threads is None and self.device.type == "cpu" else None
+        use_threads(self.free_cores.threads if self.free_cores else self.threads)
+
+    def _look_for_cores(self) -> None:
+        if self.free_cores is not None:
+            self.free_cores.take_look()
+            if self.free_cores.threads != torch.get_num_threads():
+                torch.set_num_threads(self.free_cores.threads)
+
     def _begin_epoch(self) -> None:
         self._batch, self._measured, self._epoch_began = 0, False, time.monotonic()
         self.args.val = bool(self.val_period) and (self.epoch + 1) % self.val_period == 0
@@ -100,6 +111,7 @@ class DetectorTraining(DetectionTrainer):
 
     def _report_batch(self) -> None:
         self._batch += 1
+        self._look_for_cores()
         self.channel.progress(
             "train",
             epoch=self.epoch + 1,

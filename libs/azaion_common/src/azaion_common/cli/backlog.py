@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from azaion_common.cli.examination import lag
-from azaion_common.errors import PermanentError
+from azaion_common.cli.patience import Patience
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.streams import EventLog
 
 POLL_S = 0.5
-HINT_AFTER_S = 10.0
-START_S = 30.0
 ANNOTATIONS = "azaion-annotations"
 INTAKE = ("ingestor", "augmentor", "trainer")
+START = "start the services with: azaion up"
 
 
-async def until_taken_in(home: Path, log: EventLog, console: Console) -> None:
+async def until_taken_in(
+    home: Path, log: EventLog, patience: Patience, works: Callable[[], Awaitable[bool]]
+) -> None:
     """Return when no service of the intake has messages of its streams left to handle.
 
-    Raises:
-        PermanentError: ``services_never_ran`` when nothing has ever read what was imported, and nothing is about to.
+    Services that are not there yet are waited for: ``works`` says whether they are.
     """
-    waited_s = 0.0
-    with console.status("") as status:
-        while (pending := await _pending(home, log)) != 0:
-            if pending is None and not (_is_starting(home) and waited_s < START_S):
-                raise PermanentError(
-                    "services_never_ran",
-                    f"the services have never run on {home}",
-                    hint="start them with: azaion up",
-                )
-            hint = "; is `azaion up` running?" if waited_s > HINT_AFTER_S else ""
-            what = (
-                "the services are starting" if pending is None else f"{pending} messages are being taken in"
-            )
-            status.update(f"{what}{hint}")
-            await asyncio.sleep(POLL_S)
-            waited_s += POLL_S
+    while (pending := await _pending(home, log)) != 0:
+        if not await works():
+            patience.say(f"nobody takes in what was imported to {home}: {START}", about="nobody")
+        elif pending is None:
+            patience.say("the services are starting", about="starting")
+        else:
+            patience.say(f"{pending} messages are being taken in", about="intake")
+        await asyncio.sleep(POLL_S)
 
 
 async def _pending(home: Path, log: EventLog) -> int | None:
@@ -50,8 +41,3 @@ async def _pending(home: Path, log: EventLog) -> int | None:
     if None in behind and any([await log.end(part) for part in parts]):
         return None
     return sum(each or 0 for each in behind)
-
-
-def _is_starting(home: Path) -> bool:
-    """A process that runs services tells its address here, before its services have read anything."""
-    return any((home / "run").glob("*.json"))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from azaion_common.errors import SetupError
 from azaion_common.ledger.accounting import Cursor, StreamAccount, account, cursors, outbox_depth
 from azaion_common.ledger.letters import count_open
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import check_exists, ledger_names, look_into_ledger, open_log
 from azaion_common.streams import EventLog
+
+OUTDATED = "ledger_outdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,12 @@ async def lag(home: Path, log: EventLog, service: str) -> int | None:
     """Offsets of its streams that ``service`` has not read yet, and what it owes; None when it has never run."""
     settings = PlatformSettings.load(home, "platform")
     names = await asyncio.to_thread(ledger_names, home, settings)
-    books = [await _read(home, settings, name) for name in names if name.partition(".")[0] == service]
+    try:
+        books = [await _read(home, settings, name) for name in names if name.partition(".")[0] == service]
+    except SetupError as error:
+        if error.code != OUTDATED:
+            raise
+        return None  # its process ended while it was making it
     cursors = [cursor for each in books for cursor in each.cursors]
     behind = [max(0, await log.end(cursor.stream) - cursor.next_offset) for cursor in cursors]
     return sum(behind) + sum(each.outbox for each in books) if books else None

@@ -55,11 +55,28 @@ def _wait(limit_s: float, ledger: str, attempt: Callable[[], bool]) -> None:
         time.sleep(_AGAIN_S)
 
 
-def _take_in_server(connection: Connection, ledger: str) -> bool:
+def is_owned_in_server(connection: Connection, ledger: str) -> bool:
+    """Whether ``ledger`` has an owner in the PostgreSQL database of ``connection``; takes no lock to find out."""
+    halves = _key(ledger) % 2**64
+    found = connection.execute(_HOLDERS, {"high": halves >> 32, "low": halves % 2**32})
+    return bool(found.scalar_one())
+
+
+_HOLDERS = sa.text(
+    "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+    " AND classid::bigint = :high AND objid::bigint = :low"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def _key(ledger: str) -> int:
     name = f"azaion ledger {schema_name(ledger)}".encode()
-    key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+
+
+def _take_in_server(connection: Connection, ledger: str) -> bool:
     with connection.begin():
-        return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one())
+        return bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(_key(ledger)))).scalar_one())
 
 
 def _take_file(lock: BinaryIO) -> bool:

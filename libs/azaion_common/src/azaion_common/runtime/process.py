@@ -13,9 +13,11 @@ import atexit
 import fcntl
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -36,6 +38,8 @@ DRAIN_S = 15.0
 EXIT_HARD_S = 17.0
 """From the signal; a thread that lets no other run is ended a second later."""
 RESTART_CAP_S = 10.0
+LOCK_TRIES = 5
+LOCK_AGAIN_S = 0.05
 _log = structlog.get_logger(__name__)
 
 
@@ -203,15 +207,23 @@ def _locks(home: Path, services: Sequence[Service]) -> Iterator[None]:
     files = [open_lock(folder / f"{service.name}.lock") for service in services]
     try:
         for service, file in zip(services, files, strict=True):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _take(file):
                 raise PermanentError(
                     "already_running",
                     f"{service.name} already runs on {home}",
                     hint="stop it, or use another --home",
-                ) from None
+                )
         yield
     finally:
         for file in files:
             file.close()
+
+
+def _take(lock: BinaryIO) -> bool:
+    """More than once: a command that looks whether somebody holds it has it for an instant."""
+    for _ in range(LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(LOCK_AGAIN_S)
+    return False

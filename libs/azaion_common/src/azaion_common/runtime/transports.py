@@ -7,19 +7,24 @@ an edge device does not install it.
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy import MetaData
 
 from azaion_common.errors import PermanentError, SetupError
+from azaion_common.extras import install_hint
 from azaion_common.jobs import JobQueue
 from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.ledger import directory
+from azaion_common.ledger import directory, tables
 from azaion_common.ledger.ledger import Ledger, sqlite_url
+from azaion_common.runtime.running import anything_runs, is_running
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
@@ -29,6 +34,9 @@ from azaion_common.streams.sqlite import SqliteEventLog
 if TYPE_CHECKING:
     from azaion_common.storage.s3 import S3Location
 
+START_S = 30.0
+"""How long what is only starting may take."""
+START_AGAIN_S = 0.1
 COMMAND = "command"
 """What the broker's operators see of a command that is no service."""
 
@@ -64,10 +72,25 @@ def check_exists(home: Path, settings: PlatformSettings) -> None:
     Raises:
         PermanentError: ``home_missing``.
     """
-    if settings.streams_url is None and not log_path(home).exists():
+    if settings.streams_url is None and not _appears(home, log_path(home)):
         raise PermanentError(
             "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
         )
+
+
+def _appears(home: Path, path: Path) -> bool:
+    """Whether ``path`` is there, or comes while services start on ``home``. Blocks as long."""
+    if path.exists() or not anything_runs(home):
+        return path.exists()
+    _tell_of_start(home.name)
+    until = time.monotonic() + START_S
+    while not path.exists() and time.monotonic() < until and anything_runs(home):
+        time.sleep(START_AGAIN_S)
+    return path.exists()
+
+
+def _tell_of_start(what: str) -> None:
+    sys.stderr.write(f"{what}: the services are starting; waiting\n")
 
 
 def open_log(
@@ -244,7 +267,31 @@ async def look_into_ledger(home: Path, settings: PlatformSettings, ledger: str) 
     """
     url = await asyncio.to_thread(ledger_url, home, settings, ledger)
     async with Ledger.open(url, ledger, MetaData(), exclusive=False) as opened:
+        await _until_made(home, settings, opened)
         yield opened
+
+
+async def _until_made(home: Path, settings: PlatformSettings, ledger: Ledger) -> None:
+    """Wait while the service that has just started makes the tables of its first ledger."""
+    service, told, until = ledger.service.partition(".")[0], False, time.monotonic() + START_S
+    while not await _is_made(ledger):
+        if time.monotonic() > until or not await asyncio.to_thread(is_running, home, settings, service):
+            return
+        if not told:
+            _tell_of_start(ledger.service)
+            told = True
+        await asyncio.sleep(START_AGAIN_S)
+
+
+async def _is_made(ledger: Ledger) -> bool:
+    """Whether its owner has opened it before: it has an epoch then."""
+    query = sa.select(tables.IDENTITY.c.epoch)
+    try:
+        return await ledger.read(lambda connection: connection.execute(query).first() is not None)
+    except SetupError as error:
+        if error.code != "ledger_outdated":
+            raise
+        return False
 
 
 def ledger_names(home: Path, settings: PlatformSettings) -> list[str]:
@@ -271,5 +318,5 @@ def _extra() -> Iterator[None]:
         raise PermanentError(
             "extra_missing",
             f"{error.name} is not installed, which this platform needs",
-            hint="pip install 'azaion-common[production]'",
+            hint=install_hint("production"),
         ) from error

@@ -17,7 +17,7 @@ from azaion_trainer import metrics
 from azaion_trainer.evaluation import MAX_DETECTIONS, Found
 from azaion_trainer.parameters import TrainingParameters, TrainingWishes
 from azaion_trainer.plan import IMGSZ, IMGSZ_ON_CPU, Prospect
-from azaion_trainer.ports import OnEpoch, PictureDetections, TrainedCheckpoint
+from azaion_trainer.ports import KnownSettings, OnEpoch, PictureDetections, TrainedCheckpoint
 
 NAME = "ultralytics"
 LOWEST_SCORE = 0.001
@@ -49,6 +49,15 @@ class UltralyticsTraining:
             imgsz=int(result["imgsz"]),
             pictures_per_second=max(float(result["pictures_per_second"]), 0.001),
         )
+
+    async def check(self, overrides: Mapping[str, Any]) -> KnownSettings:
+        """Which settings there are, and what is wrong with ``overrides``, by name; loads no framework.
+
+        Raises:
+            PermanentError: ``toolchain_missing``.
+        """
+        result = await self._toolchain.run({"operation": "check", "overrides": dict(overrides)})
+        return KnownSettings(result["settings"], result["architectures"], result["problems"])
 
     async def train(
         self, data: Path, workdir: Path, parameters: TrainingParameters, on_epoch: OnEpoch
