@@ -215,6 +215,28 @@ async def test_a_form_that_is_not_one_file_is_refused(api: Any, request_parts: d
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_part_that_a_fleet_fetches_is_read_once(api: Any) -> None:
+    """What never changes needs neither ledger nor disk again; other names do."""
+    await api.upload("models", "a", b"x")
+    first = await api.fetch("models", "a")
+    api.services.resources.readings = api.services.resources.files = None
+
+    assert [(await api.fetch("models", "a")).content for _ in range(3)] == [first.content] * 3
+    assert (await api.fetch("models", "b")).status_code == 500
+
+
+async def test_what_is_kept_at_hand_is_bounded(api: Any) -> None:
+    """Many resources, and large ones, do not pile up in memory."""
+    await api.upload("models", "large", bytes(70_000))
+    await api.fetch("models", "large")
+    for number in range(140):
+        await api.upload("models", f"{number}", b"x")
+        await api.fetch("models", f"{number}")
+
+    assert len(api.services.resources._at_hand) == 128
+    assert ("models", "large") not in api.services.resources._at_hand
+
+
 async def test_lost_bytes_are_an_error_not_an_answer(api: Any) -> None:
     """A file that rotted on the disk is never handed out; the answer says nothing of paths."""
     await api.upload("models", "a", b"good")
@@ -238,6 +260,27 @@ async def test_an_unexpected_error_shows_nothing_of_our_insides(api: Any) -> Non
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal"
     assert "NoneType" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"--b\r\n" + b"a: b\r\n" * 10_000 + b"\r\nx\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="data"; filename="'
+        + b"x" * 50_000
+        + b'"\r\n\r\nx\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\nx\r\n' * 1000
+        + b"--b--\r\n",
+        b"\r\n" * 40_000,
+    ],
+)
+async def test_a_form_that_is_made_to_cost_is_refused(api: Any, form: bytes) -> None:
+    """Thousands of parts, of headers, and of nothing at all end at the first that is too many."""
+    headers = api.bearer(Role.SERVICE) | {"content-type": "multipart/form-data; boundary=b"}
+
+    answer = await api.client.post("/resources/models", content=form, headers=headers)
+
+    assert answer.status_code in (400, 422)
 
 
 async def test_other_methods_and_paths_are_problems_too(api: Any) -> None:

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
@@ -32,8 +33,10 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 """Text that every database takes: no NUL, no half of a surrogate pair."""
+NAME_SCHEMA: JsonDict = {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", "not": {"pattern": r"\.\."}}
+"""``resources.check_name`` as clients see it; it is that which checks."""
 
 
 def limited(request: Request, max_bytes: int) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
@@ -12,6 +12,9 @@ from azaion_api.ports import Database, Files, Readings
 from azaion_api.tables import RESOURCES
 from azaion_common.annotations.names import is_safe_name
 from azaion_common.errors import PermanentError
+
+_SMALL_BYTES = 64 * 1024
+_MOST_AT_HAND = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Resources:
     database: Database
     readings: Readings
     files: Files
+    _at_hand: dict[tuple[str, str], tuple[Resource, bytes]] = field(default_factory=dict)
+    """Small ones that were fetched lately: a fleet fetches the same one, and it never changes."""
 
     async def add(self, folder: str, name: str, data: bytes, created_by: str) -> tuple[Resource, bool]:
         """Store ``data``; True when it is new, False when the same bytes were there already.
@@ -55,10 +60,21 @@ class Resources:
                 were lost.
         """
         folder, name = check_name(folder), check_name(name)
+        if at_hand := self._at_hand.get((folder, name)):
+            return at_hand
         found = await self.readings.read(lambda connection: _find(connection, folder, name))
         if found is None:
             raise PermanentError("resource_missing", f"there is no {name} in {folder}")
-        return found, await self.files.get(found.sha256)
+        data = await self.files.get(found.sha256)
+        self._keep_at_hand(found, data)
+        return found, data
+
+    def _keep_at_hand(self, resource: Resource, data: bytes) -> None:
+        if resource.size_bytes > _SMALL_BYTES:
+            return
+        self._at_hand[resource.folder, resource.name] = (resource, data)
+        if len(self._at_hand) > _MOST_AT_HAND:
+            del self._at_hand[next(iter(self._at_hand))]
 
 
 def check_name(name: str) -> str:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from azaion_api.accounts import Accounts, AuthDeniedError
-from azaion_api.bodies import Body, Text, limited, read_json
+from azaion_api.bodies import NAME_SCHEMA, Body, Text, limited, read_json
 from azaion_api.description import BYTES, OCTETS, file_body, json_body, problems
 from azaion_api.metrics import LOGINS, UPLOADED_BYTES
 from azaion_api.problems import Refused
@@ -64,7 +64,11 @@ class LoginAnswer(_Answer):
 class ResourceRequest(Body):
     """Which file of the folder is wanted."""
 
-    file_name: Text = Field(max_length=128, validation_alias=AliasChoices("fileName", "FileName"))
+    file_name: Text = Field(
+        max_length=128,
+        validation_alias=AliasChoices("fileName", "FileName"),
+        json_schema_extra=NAME_SCHEMA,
+    )
 
 
 class ResourceAnswer(_Answer):
@@ -82,16 +86,18 @@ class HealthAnswer(_Answer):
     status: str
 
 
-def services(request: Request) -> Services:
+# Asynchronous although nothing is waited for: FastAPI would have them done by another thread otherwise.
+async def services(request: Request) -> Services:
     found = request.app.state.services
     assert isinstance(found, Services)  # noqa: S101 - set where the app is made
     return found
 
 
 Use = Annotated[Services, Depends(services)]
+Folder = Annotated[str, Path(json_schema_extra=NAME_SCHEMA)]
 
 
-def caller(request: Request, use: Use) -> Identity:
+async def caller(request: Request, use: Use) -> Identity:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         challenge = {"WWW-Authenticate": "Bearer"}
@@ -102,7 +108,7 @@ def caller(request: Request, use: Use) -> Identity:
 Caller = Annotated[Identity, Depends(caller)]
 
 
-def writer(identity: Caller) -> Identity:
+async def writer(identity: Caller) -> Identity:
     if identity.role not in (Role.ADMIN, Role.SERVICE):
         raise Refused(HTTPStatus.FORBIDDEN, "role_denied", "this account may not store resources")
     return identity
@@ -165,7 +171,7 @@ _STORED_BEFORE: dict[int | str, dict[str, Any]] = {
     openapi_extra=file_body("data"),
 )
 async def store(
-    folder: str, identity: Writer, request: Request, response: Response, use: Use
+    folder: Folder, identity: Writer, request: Request, response: Response, use: Use
 ) -> ResourceAnswer:
     check_name(folder)
     bounded = limited(request, use.max_upload_bytes + _MULTIPART_OVERHEAD_BYTES)
@@ -198,7 +204,7 @@ async def store(
     responses=BYTES | problems(400, 401, 404, 413, 415, 422, 500, 503),
     openapi_extra=json_body(ResourceRequest),
 )
-async def fetch(folder: str, request: Request, identity: Caller, use: Use) -> Response:
+async def fetch(folder: Folder, request: Request, identity: Caller, use: Use) -> Response:
     body = await read_json(request, ResourceRequest)
     resource, data = await use.resources.get(folder, body.file_name)
     digest = b64encode(bytes.fromhex(resource.sha256)).decode()
