@@ -77,6 +77,7 @@ bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDE
 	$(BIN)/python benchmarks/augment.py
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/seal_open.py
+	$(BIN)/python benchmarks/api.py
 	$(if $(MODEL),$(BIN)/python benchmarks/infer_video.py --model $(MODEL) --video $(VIDEO))
 
 schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
