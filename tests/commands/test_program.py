@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 from typer.main import get_command
 
 from azaion_common.cli import reference
-from azaion_common.cli.contents import EXAMPLES
+from azaion_common.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
 from azaion_common.cli.root import build_app
 from azaion_common.runtime.discovery import command_points
+from azaion_common.runtime.settings_reference import describe, settings_classes
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVICES = {"up", "run"}
@@ -24,12 +26,27 @@ SERVICES = {"up", "run"}
 @pytest.fixture(scope="module")
 def commands() -> dict[str, Any]:
     """Every command that does something, by the words that call it."""
-    program: Any = get_command(build_app())
+    program = get_command(build_app())
     return {
         path: command
         for name in command_points()
-        for path, command in reference.leaves(program.get_command(None, name), name)
+        for path, command in reference.leaves(program.get_command(None, name), name)  # type: ignore[attr-defined]
     }
+
+
+def test_every_command_has_its_place_in_the_list_and_a_summary_that_fits() -> None:
+    """Nobody meets a command that is listed nowhere, or a line that is cut."""
+    listed = {name: text for section in SECTIONS for name, text in section.summaries.items()}
+
+    assert sorted(listed) == sorted(command_points())
+    assert {name: text for name, text in listed.items() if len(text) > SUMMARY_CHARS} == {}
+
+
+def test_no_summary_within_a_group_is_cut(commands: dict[str, Any]) -> None:
+    """The first sentence of a command's help fits into a line of the list that it stands in."""
+    summaries = {path: command.get_short_help_str(SUMMARY_CHARS) for path, command in commands.items()}
+
+    assert {path: text for path, text in summaries.items() if " " in path and text.endswith("...")} == {}
 
 
 def test_help_shows_no_markup(commands: dict[str, Any]) -> None:
@@ -50,6 +67,32 @@ def test_every_example_is_a_line_that_the_program_takes(commands: dict[str, Any]
         commands[path].make_context(path, words[len(path.split()) :], resilient_parsing=True)
 
 
+def test_json_is_a_switch_of_every_command(commands: dict[str, Any]) -> None:
+    """``--json`` takes no value and is there wherever something is printed."""
+    switches = {
+        path: [option for option in command.params if "--json" in option.opts]
+        for path, command in commands.items()
+    }
+
+    assert [path for path, found in switches.items() if path not in SERVICES and not found] == []
+    assert [path for path, found in switches.items() if found and not found[0].is_flag] == []
+
+
+def test_every_setting_says_what_it_means() -> None:
+    """No setting is left to guesses."""
+    settings = [each for name, kind in settings_classes().items() for each in describe(name, kind)]
+
+    assert [each.key for each in settings if not each.meaning] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), [("settings.md", reference.settings_page), ("commands.md", reference.commands_page)]
+)
+def test_the_reference_pages_are_what_the_program_says(page: str, text: Any) -> None:
+    """docs/settings.md and docs/commands.md are written by ``make reference``, after every change."""
+    assert (DOCS / page).read_text() == text()
+
+
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["settings", "--help"]])
 def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
     """No database, array or web library is imported before a command needs it."""
@@ -62,3 +105,14 @@ def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_an_error_is_one_json_object_too(tmp_path: Path) -> None:
+    """Whoever reads --json by machine finds the code of an error on stdout, and people its line on stderr."""
+    command = [sys.executable, "-m", "azaion_common.cli.root", "doctor", "--json", "--home", str(tmp_path)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "home_missing"
+    assert done.stderr.startswith("error: ")

@@ -80,7 +80,9 @@ def code_of(*arguments: object, home: Path) -> str:
 
 
 def letters(home: Path, *options: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(command("dead-letters", "list", "--json", *options, home=home))
+    found: list[dict[str, Any]] = json.loads(command("dead-letters", "list", "--json", *options, home=home))[
+        "dead_letters"
+    ]
     return found
 
 

@@ -117,7 +117,7 @@ async def dataset_id(platform: Platform, store_blobs: Call, form: Callable[..., 
 async def test_datasets_are_listed_shown_and_verified(azaion: Call, dataset_id: str) -> None:
     """By the first digits of their id, or the newest without."""
     assert dataset_id[:16] in azaion("dataset", "list").stdout
-    assert json.loads(azaion("dataset", "list", "--json").stdout)[0]["dataset_id"] == dataset_id
+    assert json.loads(azaion("dataset", "list", "--json").stdout)["datasets"][0]["dataset_id"] == dataset_id
     assert json.loads(azaion("dataset", "show", dataset_id[:5], "--json").stdout)["class_names"] == [
         "car",
         "truck",

@@ -9,7 +9,8 @@ from uuid import uuid4
 import typer
 
 from azaion_common.cli.model_events import answer, is_meant, newest
-from azaion_common.cli.options import Home
+from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
 from azaion_common.events.models import STREAM
@@ -27,24 +28,34 @@ def register(app: typer.Typer) -> None:
 def export(
     model: Annotated[str, typer.Argument(help="Model id, the beginning of one, or 'latest'.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="imgsz=N, batch=N")] = None,
+    *,
     target: Annotated[str, typer.Option(help="What to export to.")] = "onnx",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,
     home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Export a trained model; the exporter (azaion up) does it and compares the export with its source."""
-    asyncio.run(_export(model, parse_target(target, overrides or []), home, wait=wait))
+    asyncio.run(_export(model, parse_target(target, overrides or []), home, wait=wait, as_json=as_json))
 
 
-async def _export(model: str, target: Target, home: Home, *, wait: bool) -> None:
+async def _export(model: str, target: Target, home: Home, *, wait: bool, as_json: bool) -> None:
     async with open_platform(home_from(home)) as platform:
         found = await find_trained(platform.log, model)
         job, job_id = export_job(found, target, ORIGIN_COMMAND), uuid4().hex
         end = await platform.log.end(STREAM)
         planned = new_job(job, f"{job.model_id}/{job_id}")
         await platform.jobs.put(planned.queue, planned.job_id, planned.body)
-        typer.echo(f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued")
+        queued = f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued"
+        facts = {"model_id": job.model_id, "target": job.target, "imgsz": job.imgsz, "batch": job.batch}
+        typer.echo(queued, err=as_json)
         if wait:
-            typer.echo(outcome(await answer(platform.log, end, lambda event: answers(event, job))))
+            event = await answer(platform.log, end, lambda event: answers(event, job))
+            line = outcome(event)
+            facts |= {"outcome": event.type, "message": line}
+            if not as_json:
+                typer.echo(line)
+        if as_json:
+            print_json({"job_id": planned.job_id, "outcome": "queued", **facts})
 
 
 def answers(event: Event, job: ExportJob) -> bool:

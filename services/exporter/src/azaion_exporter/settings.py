@@ -23,6 +23,8 @@ class ExporterSettings(ServiceSettings):
     iou: float = Field(default=0.7, gt=0, le=1)
     """Overlap at which the suppression inside the graph takes the weaker box away."""
     max_detections: int = Field(default=300, ge=1, le=10_000)
+    """Most boxes that the graph gives for one picture."""
     device: str = "cpu"
     """Where the source model predicts for the comparison: ``cpu``, ``auto`` or a GPU number."""
     threads: int | None = Field(default=None, ge=1)
+    """Threads of an export and its comparison. None: all cores."""

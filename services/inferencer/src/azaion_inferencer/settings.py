@@ -22,6 +22,7 @@ class InferencerSettings(ServiceSettings):
     target: str = "onnx"
     """Which export of a model this device runs."""
     every: int = Field(default=4, ge=1)
+    """Run the model on every n-th frame; of a folder of pictures on each."""
     confidence: float | None = Field(default=None, ge=0, le=1)
     """Leave out detections with a lower score. None: the score that each class was released with, where its F1 is best, and
     0.25 for a class without one."""
@@ -32,9 +33,11 @@ class InferencerSettings(ServiceSettings):
     accelerator: Accelerator = "auto"
     """``auto``: a GPU where there is one, and an error where one cannot be used; ``cuda``: only on a GPU; ``cpu``."""
     threads: int | None = Field(default=None, ge=1)
+    """Threads of the runtime. None: all cores."""
     account: Path = Path("secrets/device.json")
     """Credentials for the API (``email``, ``password``); relative paths start at the home."""
     fleet_key: Path = Path("secrets/fleet.key")
+    """Key that opens releases; relative paths start at the home."""
     release_key: Path = Path("secrets/release-signing.pub.pem")
     """Public keys (PEM, one or more) that releases must be signed by; relative paths start at the home. A device needs a
     copy of the publisher's file."""

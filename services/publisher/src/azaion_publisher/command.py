@@ -9,7 +9,8 @@ from uuid import uuid4
 import typer
 
 from azaion_common.cli.model_events import answer, is_meant, newest
-from azaion_common.cli.options import Home
+from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.events.models import STREAM
@@ -29,22 +30,29 @@ def publish(
     target: Annotated[str, typer.Option(help="Which export of it.")] = "onnx",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome.")] = False,  # noqa: FBT002
     home: Home = None,
+    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Publish the newest export of a model; it becomes the newest release. The publisher (azaion up) does it."""
-    asyncio.run(_publish(model, target, home, wait=wait))
+    asyncio.run(_publish(model, target, home, wait=wait, as_json=as_json))
 
 
-async def _publish(model: str, target: str, home: Home, *, wait: bool) -> None:
+async def _publish(model: str, target: str, home: Home, *, wait: bool, as_json: bool) -> None:
     async with open_platform(home_from(home)) as platform:
         job = publish_job(await find_export(platform.log, model, target))
         end = await platform.log.end(STREAM)
         planned = new_job(job, f"{job.model_id}/{uuid4().hex}")
         await platform.jobs.put(planned.queue, planned.job_id, planned.body)
-        typer.echo(
-            f"publication of {job.model_id} for {job.target}, {job.imgsz} px, batch {job.batch}: queued"
-        )
+        queued = f"publication of {job.model_id} for {job.target}, {job.imgsz} px, batch {job.batch}: queued"
+        facts = {"model_id": job.model_id, "target": job.target, "imgsz": job.imgsz, "batch": job.batch}
+        typer.echo(queued, err=as_json)
         if wait:
-            typer.echo(outcome(await answer(platform.log, end, lambda event: answers(event, job))))
+            event = await answer(platform.log, end, lambda event: answers(event, job))
+            line = outcome(event)
+            facts |= {"outcome": event.type, "message": line}
+            if not as_json:
+                typer.echo(line)
+        if as_json:
+            print_json({"job_id": planned.job_id, "outcome": "queued", **facts})
 
 
 def answers(event: Event, job: PublishJob) -> bool:

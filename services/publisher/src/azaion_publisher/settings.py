@@ -27,5 +27,6 @@ class PublisherSettings(ServiceSettings):
     """Public keys (PEM) that releases may be signed by, what devices pin. Written with the signing key's own where there is
     none; to change keys, add the new one in front and leave the old one until every device has both."""
     request_timeout_s: float = Field(default=10, gt=0)
+    """Longest wait for one answer of the API."""
     deadline_s: float = Field(default=60, gt=0)
     """Longest time for one call with all its retries; the job is then tried again later."""

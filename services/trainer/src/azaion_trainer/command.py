@@ -59,7 +59,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     """Every dataset, the newest first."""
     found = [decode_certificate((folder / CERTIFICATE).read_bytes()) for folder in _folders(home_from(home))]
     if as_json:
-        _write([{"dataset_id": each.dataset_id, **each.pictures} for each in found])
+        _write({"datasets": [{"dataset_id": each.dataset_id, **each.pictures} for each in found]})
         return
     table = Table("dataset", *SIDES, "scenes", "left out")
     for each in found:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.runtime import transports
 from azaion_common.runtime.logging import configure_logging
@@ -33,10 +32,17 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="blobs")
 
 
-def make_bucket(home: Home = None) -> None:
-    """Make the buckets that blobs_url and releases_url name; those that are there are left as they are."""
+def make_bucket(home: Home = None, *, as_json: AsJson = False) -> None:
+    """Make the buckets that the settings name.
+
+    Those that are there are left as they are.
+    """
     settings = PlatformSettings.load(home_from(home), "platform")
-    for url in asyncio.run(transports.make_buckets(settings)):
+    there = asyncio.run(transports.make_buckets(settings))
+    if as_json:
+        print_json({"there": there})
+        return
+    for url in there:
         typer.echo(f"{url} is there")
 
 
@@ -53,7 +59,7 @@ def verify(
     found = _verify(home_from(home), heal=heal)
     if as_json:
         facts = asdict(found) | {"unhealed": found.unhealed, "sound": found.sound}
-        sys.stdout.write(json.dumps(facts, default=str) + "\n")
+        print_json(facts)
     else:
         _show(found)
     if not found.sound:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from azaion_common.cli.options import Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
 from azaion_common.runtime import dead_letters
@@ -26,7 +24,6 @@ _PREVIEW_BYTES = 200
 
 Service = Annotated[str | None, typer.Option(help="Only of this service.")]
 Reason = Annotated[str | None, typer.Option(help="Only with this reason.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +46,7 @@ def list_letters(
     found = _select(asyncio.run(dead_letters.every(home_from(home))), service, reason)
     shown = [letter for letter in found if everything or letter.state != APPLIED]
     if as_json:
-        sys.stdout.write(json.dumps([_plain(letter) for letter in shown]) + "\n")
+        print_json({"dead_letters": [_plain(letter) for letter in shown]})
         return
     if not shown:
         typer.echo("no dead letters")
@@ -74,7 +71,7 @@ def show(
         save.write_bytes(body)
     facts = _plain(letter) | {"size_bytes": len(body)}
     if as_json:
-        sys.stdout.write(json.dumps(facts) + "\n")
+        print_json(facts)
         return
     for name, value in facts.items():
         typer.echo(f"{name:<12}{value}")
@@ -85,12 +82,17 @@ def requeue(
     letter_ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="As the list shows them.")
     ] = None,
+    *,
     home: Home = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,  # noqa: FBT002
+    everything: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
     service: Service = None,
     reason: Reason = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Have dead letters tried again, after the cause was mended; the running service does so within seconds."""
+    """Have dead letters tried again, once their cause is mended.
+
+    The running service does so within seconds.
+    """
     folder = home_from(home)
     found = asyncio.run(dead_letters.every(folder))
     if bool(letter_ids) == everything:
@@ -98,7 +100,10 @@ def requeue(
     chosen = [_one(found, each) for each in letter_ids or ()] or _select(found, service, reason)
     waiting = [letter for letter in chosen if letter.state == OPEN]
     changed = asyncio.run(_requeue(folder, waiting))
-    typer.echo(f"{changed} of {len(chosen)} will be tried again")
+    if as_json:
+        print_json({"chosen": len(chosen), "requeued": changed})
+    else:
+        typer.echo(f"{changed} of {len(chosen)} will be tried again")
 
 
 async def _requeue(home: Path, chosen: Sequence[DeadLetter]) -> int:

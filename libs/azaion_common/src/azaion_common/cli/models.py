@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.tree import Tree
 
 from azaion_common.cli.model_files import get
-from azaion_common.cli.model_records import find_model, read_models
+from azaion_common.cli.model_records import ModelRecord, find_model, read_models
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.runtime.settings import home_from
 
 Reference = Annotated[str, typer.Argument(help="Model id, its first digits, or latest.", show_default=False)]
@@ -37,7 +37,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
         rows = [{"model_id": record.candidate.model_id, "state": record.state, "at": record.at.isoformat(),
                  "map50": record.candidate.metrics.map50, "map50_95": record.candidate.metrics.map50_95}
                 for record in records]  # fmt: skip
-        sys.stdout.write(json.dumps({"models": rows}) + "\n")
+        print_json({"models": rows})
         return
     table = Table("model", "trained", "mAP50", "mAP50-95", "test pictures", "state")
     for record in records:
@@ -47,8 +47,11 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     stdout_console().print(table)
 
 
-def show(model: Reference, home: Home = None) -> None:
-    """Everything that was announced about one model, as JSON."""
+def show(model: Reference, home: Home = None, *, as_json: AsJson = False) -> None:
+    """Everything that was announced about one model, as JSON.
+
+    With --json on one line.
+    """
     record = asyncio.run(find_model(home_from(home), model))
     facts = record.candidate.model_dump(mode="json") | {
         "state": record.state,
@@ -60,12 +63,21 @@ def show(model: Reference, home: Home = None) -> None:
             for release in record.releases
         ],
     }
-    sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    if as_json:
+        print_json(facts)
+    else:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
 
 
-def lineage(model: Reference, home: Home = None) -> None:
-    """Where a model comes from and what became of it: annotations, dataset, run, exports, releases."""
+def lineage(model: Reference, home: Home = None, *, as_json: AsJson = False) -> None:
+    """Where a model comes from and what became of it.
+
+    Annotations, dataset, run, exports, releases.
+    """
     record = asyncio.run(find_model(home_from(home), model))
+    if as_json:
+        print_json(_lineage(record))
+        return
     origin = record.candidate.lineage
     tree = Tree(f"model {record.candidate.model_id} ({record.state})")
     data = tree.add(f"dataset {origin.dataset_id}")
@@ -84,3 +96,20 @@ def lineage(model: Reference, home: Home = None) -> None:
     for release in record.releases:
         tree.add(f"release {release.release}, package {release.package_id}: {release.package_sha256}")
     stdout_console().print(tree)
+
+
+def _lineage(record: ModelRecord) -> dict[str, object]:
+    return {
+        "model_id": record.candidate.model_id,
+        "state": record.state,
+        "lineage": record.candidate.lineage.model_dump(mode="json"),
+        "hardware": record.candidate.hardware,
+        "exports": [
+            {"target": each.target, "imgsz": each.imgsz, "sha256": each.artifact.sha256}
+            for each in record.exports
+        ],
+        "releases": [
+            {"release": each.release, "package_id": each.package_id, "sha256": each.package_sha256}
+            for each in record.releases
+        ],
+    }

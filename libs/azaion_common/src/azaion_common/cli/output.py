@@ -1,8 +1,10 @@
-"""Where commands print their tables."""
+"""Where commands print: tables for people, one JSON object for machines."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 
 from rich.console import Console
 
@@ -12,3 +14,8 @@ PIPE_WIDTH = 120
 def stdout_console() -> Console:
     """The terminal; wide enough for whole names where the width is unknown (a pipe, a log)."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def print_json(facts: Mapping[str, object]) -> None:
+    """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text."""
+    sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")

@@ -74,7 +74,10 @@ def seal(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Seal a model under a new content key, which is wrapped by the fleet key into PACKAGE.cek."""
+    """Seal a model under a new content key.
+
+    The fleet key wraps it into PACKAGE.cek.
+    """
     wrapped_key = default_wrapped_key(package)
     refuse_to_replace(package, wrapped_key, force=force)
     meta = PackageMeta(release, variant, model_format or source.suffix.lstrip(".") or "bin", tuple(hw or ()))
@@ -98,7 +101,10 @@ def verify(
     wrapped_key: WrappedKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the structure, or with --key everything, without keeping the plaintext."""
+    """Check the structure; with --key, everything.
+
+    The plaintext is not kept.
+    """
     if key is None:
         facts, checked = verify_structure(package), "structure only (no key given)"
     else:
@@ -129,7 +135,10 @@ def split(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cut a package into the part for the API and the part for the object store."""
+    """Cut a package into its two parts.
+
+    The small one is for the API, the big one for the store of releases.
+    """
     small, big = small or beside(package, ".small"), big or beside(package, ".big")
     refuse_to_replace(small, big, force=force)
     facts = split_package(package, small, big)

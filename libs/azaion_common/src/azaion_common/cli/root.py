@@ -8,6 +8,7 @@ import typer
 
 from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
+from azaion_common.cli.output import print_json
 from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, TransientError
 from azaion_common.printable import printable
@@ -58,6 +59,8 @@ def main() -> None:
         build_app()()
     except AzaionError as error:
         print_error(error)
+        if "--json" in sys.argv:
+            print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         sys.exit(EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
