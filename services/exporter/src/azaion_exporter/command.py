@@ -7,14 +7,18 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
+from rich.console import Console
 
+from azaion_common.cli.backlog import START
 from azaion_common.cli.model_events import answer, is_meant, newest
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json
+from azaion_common.cli.patience import Patience
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
 from azaion_common.events.models import STREAM
 from azaion_common.runtime.platform import open_platform
+from azaion_common.runtime.running import is_running
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
@@ -48,12 +52,26 @@ async def _export(model: str, target: Target, home: Home, *, wait: bool, as_json
         queued = f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued"
         facts = {"model_id": job.model_id, "target": job.target, "imgsz": job.imgsz, "batch": job.batch}
         typer.echo(queued, err=as_json)
+
+        async def works() -> bool:
+            return await asyncio.to_thread(is_running, platform.home, platform.settings, "exporter")
+
         if wait:
-            event = await answer(platform.log, end, lambda event: answers(event, job))
+            with Patience(Console(stderr=True)) as patience:
+                event = await answer(
+                    platform.log,
+                    end,
+                    lambda event: answers(event, job),
+                    service="exporter",
+                    works=works,
+                    patience=patience,
+                )
             line = outcome(event)
             facts |= {"outcome": event.type, "message": line}
             if not as_json:
                 typer.echo(line)
+        elif not await works():
+            typer.echo(f"no exporter runs here: {START}", err=True)
         if as_json:
             print_json({"job_id": planned.job_id, "outcome": "queued", **facts})
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+from azaion_common.cli.backlog import START
+from azaion_common.cli.patience import Patience
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event
 from azaion_common.events.codec import type_of
@@ -14,6 +17,8 @@ from azaion_common.ledger.decoding import decode_event
 from azaion_common.streams import EventLog, Record
 
 LATEST = "latest"
+LOOK_S = 2.0
+"""How often it is looked whether the service that is waited for still runs."""
 _PAGE = 1000
 
 Found = TypeVar("Found", bound=Event)
@@ -43,8 +48,40 @@ async def newest(log: EventLog, kind: type[Found], fits: Callable[[Found], bool]
     return found
 
 
-async def answer(log: EventLog, offset: int, answers: Callable[[Event], bool]) -> Event:
-    """The first event from ``offset`` on that ``answers``; waits for it."""
+async def answer(
+    log: EventLog,
+    offset: int,
+    answers: Callable[[Event], bool],
+    *,
+    service: str,
+    works: Callable[[], Awaitable[bool]],
+    patience: Patience,
+) -> Event:
+    """The first event from ``offset`` on that ``answers``; waits for it, and says for whom.
+
+    Args:
+        log: where it will stand.
+        offset: of the stream of models.
+        answers: whether an event is the one.
+        service: which one is to do it.
+        works: whether that one runs.
+        patience: where to say what is waited for.
+    """
+    reading = asyncio.ensure_future(_first(log, offset, answers))
+    try:
+        while not reading.done():
+            if await works():
+                patience.say(f"the {service} is at work", about="working")
+            else:
+                patience.say(f"no {service} runs here: {START}", about="nobody")
+            await asyncio.wait({reading}, timeout=LOOK_S)
+        return reading.result()
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _first(log: EventLog, offset: int, answers: Callable[[Event], bool]) -> Event:
     async for batch in log.follow(STREAM, offset):
         for event in contents(batch):
             if answers(event):
