@@ -113,8 +113,9 @@ class Evidence:
         yield from self.home.glob("api/resources/??/??/*")
 
     def view_files(self, view: str) -> list[Path]:
-        """Every file under a view, hidden ones and leftovers too."""
-        return sorted(path for path in (self.home / view).rglob("*") if path.is_file())
+        """Every file under a view but its note, hidden ones and leftovers too."""
+        folder = self.home / view
+        return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "README.txt")
 
     def settled(self) -> bool:
         """Nothing is unread, owed, queued or late any more, and no service is still making its tables."""

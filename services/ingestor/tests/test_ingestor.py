@@ -142,6 +142,20 @@ async def test_a_created_picture_is_stored_shown_and_told(
     assert (platform.home / "data/labels/roof.txt").read_text() == "0 0.500000 0.500000 0.100000 0.200000\n"
 
 
+async def test_what_people_browse_is_read_only_and_says_how_to_correct(
+    platform: Platform, message: Callable[..., AnnotationMessage]
+) -> None:
+    """Nobody reads changes to these files: they cannot be made by accident, and a note tells what to do instead."""
+    await ingest(platform, [wire(message()), wire(message("seed", by=Role.OPERATOR))])
+
+    for label in ("data/labels/roof.txt", "data-seed/labels/seed.txt", "data/images/roof.jpg"):
+        assert (platform.home / label).stat().st_mode & 0o222 == 0
+    for folder in ("data", "data-seed"):
+        assert "azaion annotations edit" in (platform.home / folder / "README.txt").read_text()
+    assert "import FOLDER --restore" in (platform.home / "data_deleted/README.txt").read_text()
+    assert "azaion dead-letters" in (platform.home / "data-corrupted/README.txt").read_text()
+
+
 async def test_pictures_go_where_their_story_leads(
     platform: Platform, message: Callable[..., AnnotationMessage], picture: Callable[..., bytes]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azaion_common.annotations.origins import origin_of
 from azaion_trainer.groups import GroupingRules, Neighbourhood, Picture, find_groups
 
 RULES = GroupingRules(gap_s=10.0, hash_distance=12)
@@ -129,3 +130,15 @@ def test_groups_are_what_direct_links_connect(pictures: list[Picture]) -> None:
         expected.append(sorted(reached))
 
     assert find_groups(pictures, RULES) == expected
+
+
+def test_copies_of_one_source_stay_together_as_imports_name_them() -> None:
+    """Flipped and turned copies look like other pictures; what an import tells of their names keeps them together."""
+    stems = [f"scene{scene:02}x_jpg.rf.{copy}a" for scene in range(3) for copy in range(3)]
+    origins = [origin_of(stem) for stem in stems]
+    pictures = [
+        picture(stem, far_hash(number), media=origin.media_name, time_s=origin.media_time_s)
+        for number, (stem, origin) in enumerate(zip(stems, origins, strict=True))
+    ]
+
+    assert names(pictures, GroupingRules(gap_s=0.0, hash_distance=0)) == [stems[:3], stems[3:6], stems[6:]]

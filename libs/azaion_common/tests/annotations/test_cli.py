@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import typer
 from typer.testing import CliRunner, Result
 
+from azaion_common.catalogue import Catalogue
 from azaion_common.cli.annotations import register
 from azaion_common.errors import AzaionError
-from azaion_common.runtime.transports import log_path
 
 
 def run(*arguments: object) -> Result:
@@ -40,7 +41,7 @@ def test_a_person_reads_what_will_be_quarantined(yolo_folder: Path, tmp_path: Pa
 
     assert result.exit_code == 0
     assert "picture_empty" in result.stderr
-    assert "4 pictures (yolo), 2 boxes: 4 sent" in result.stdout
+    assert "4 pictures (yolo), 2 boxes: 4 new, 0 changed, 0 unchanged, 1 will be quarantined" in result.stdout
 
 
 def test_a_useless_folder_leaves_no_trace(tmp_path: Path) -> None:
@@ -52,13 +53,44 @@ def test_a_useless_folder_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_a_new_home_takes_the_folders_own_classes(yolo_folder: Path, tmp_path: Path) -> None:
-    """``--catalogue own`` sets the home's catalogue once; later another one is refused."""
-    home = tmp_path / "home"
+    """The error without them says how; a second folder with the same classes is taken, and further classes are added."""
+    home, second = tmp_path / "home", tmp_path / "second"
     (yolo_folder / "data.yaml").write_text("names: [cell, plate]\n")
 
-    assert code_of(run(yolo_folder, "--home", home)) == "unknown_class"
+    refused = run(yolo_folder, "--home", home)
+    assert isinstance(refused.exception, AzaionError)
+    assert (refused.exception.code, "--catalogue own" in (refused.exception.hint or "")) == (
+        "unknown_class",
+        True,
+    )
+
     assert run(yolo_folder, "--home", home, "--catalogue", "own").exit_code == 0
     assert run(yolo_folder, "--home", home).exit_code == 0
-    assert log_path(home).exists()
-    (yolo_folder / "data.yaml").write_text("names: [cell, rod]\n")
-    assert code_of(run(yolo_folder, "--home", home, "--catalogue", "own")) == "catalogue_differs"
+    shutil.copytree(yolo_folder, second)
+    assert run(second, "--home", home, "--catalogue", "own").exit_code == 0
+    (second / "data.yaml").write_text("names: [rod, cell]\n")
+    added = run(second, "--home", home, "--catalogue", "own", "--json")
+
+    assert json.loads(added.stdout)["classes_added"] == ["rod"]
+    catalogue = Catalogue.load(home / "catalogue.yaml")
+    assert [entry.name for entry in catalogue.classes] == ["cell", "plate", "rod"]
+
+
+def test_a_catalogue_of_somebody_elses_is_not_written_to(yolo_folder: Path, tmp_path: Path) -> None:
+    """Where the home's settings name a file outside, the error says which classes it lacks."""
+    (tmp_path / "home").mkdir()
+    Catalogue.from_names(["cat"]).dump(tmp_path / "shared.yaml")
+    settings = f"platform: {{catalogue: {tmp_path / 'shared.yaml'}}}\n"
+    (tmp_path / "home" / "azaion.yaml").write_text(settings)
+
+    assert code_of(run(yolo_folder, "--home", tmp_path / "home", "--catalogue", "own")) == "catalogue_differs"
+
+
+def test_settings_that_are_there_stay_with_their_comments(yolo_folder: Path, tmp_path: Path) -> None:
+    """A home with settings of its own takes the folder's classes, too."""
+    (tmp_path / "home").mkdir()
+    settings = tmp_path / "home" / "azaion.yaml"
+    settings.write_text("trainer: {epochs: 3}  # quick\n")
+
+    assert run(yolo_folder, "--home", tmp_path / "home", "--catalogue", "own").exit_code == 0
+    assert settings.read_text() == ("trainer: {epochs: 3}  # quick\nplatform:\n  catalogue: catalogue.yaml\n")

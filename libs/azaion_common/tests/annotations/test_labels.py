@@ -116,6 +116,25 @@ def test_keys_are_read_in_any_casing() -> None:
     assert parse_detections(upper, CATALOGUE) == (Box(class_id=1, cx=0.5, cy=0.5, w=0.2, h=0.2),)
 
 
+@pytest.mark.parametrize(
+    ("slot", "name", "expected"),
+    [
+        (-1, "truck", (1, "Norm")),
+        (-1, "Truck (Wint)", (1, "Wint")),
+        (0, "truck", (1, "Norm")),
+        (20, "truck", (1, "Wint")),
+        (40, "a name of the platform's own", (0, "Night")),
+    ],
+)
+def test_a_class_is_known_by_its_name_first(slot: int, name: str, expected: tuple[int, str]) -> None:
+    """Numbers change their meaning when a catalogue gains classes; a message that came before is read right after."""
+    catalogue = Catalogue.from_names(["car", "truck"])
+
+    (box,) = parse_detections(detections_json([(slot, name, (0.5, 0.5, 0.1, 0.1))]), catalogue)
+
+    assert (box.class_id, box.condition) == expected
+
+
 def test_boxes_are_clipped_to_the_picture() -> None:
     """A box that hangs over the edge keeps the part that is inside."""
     (box,) = parse_detections(text(x=1.0005, w=0.201), CATALOGUE)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_common.annotations.names import check_name, is_safe_name, recording_of, safe_name
+from azaion_common.annotations.names import check_name, is_safe_name, name_for_stem
+from azaion_common.annotations.origins import recording_of
 from azaion_common.errors import PermanentError
 
 
@@ -41,5 +42,5 @@ def test_names_that_could_lead_elsewhere_are_unsafe(name: str) -> None:
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_every_stem_has_its_own_safe_name(first: str, second: str) -> None:
     """Cleaned names are safe, and two stems never share one."""
-    assert is_safe_name(safe_name(first))
-    assert first == second or safe_name(first) != safe_name(second)
+    assert is_safe_name(name_for_stem(first))
+    assert first == second or name_for_stem(first) != name_for_stem(second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from azaion_common.annotations.labels import parse_detections
-from azaion_common.annotations.publish import import_folder
+from azaion_common.annotations.publish import ImportRules, import_folder
 from azaion_common.annotations.wire import STREAM, AnnotationMessage, decode_message
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError, TransientError
@@ -30,7 +31,7 @@ class CutLog:
 
     def __init__(self, log: SqliteEventLog) -> None:
         self.log = log
-        self.last_seq = log.last_seq
+        self.last_seq, self.read = log.last_seq, log.read
 
     async def append(self, stream: str, messages: Sequence[Message], *, producer: str | None = None) -> None:
         await self.log.append(stream, messages[:2], producer=producer)
@@ -40,7 +41,7 @@ class CutLog:
 async def test_each_picture_becomes_one_message(yolo_folder: Path, tmp_path: Path) -> None:
     """Bytes, boxes, recording and role are those of the folder, a file number is no time; classes are mapped by name."""
     async with SqliteEventLog.open(tmp_path / "log.sqlite") as log:
-        report = await import_folder(yolo_folder, log, CATALOGUE, condition="Night")
+        report = await import_folder(yolo_folder, log, CATALOGUE, rules=ImportRules(condition="Night"))
         messages = await sent(log)
 
     assert [message.name for message in messages] == ["clip_000", "clip_001", "clip_002", "clip_003"]
@@ -54,7 +55,7 @@ async def test_each_picture_becomes_one_message(yolo_folder: Path, tmp_path: Pat
 
 
 async def test_importing_again_adds_nothing(yolo_folder: Path, tmp_path: Path) -> None:
-    """The same folder, also as a copy with other dates, is known; another role or label is not the same."""
+    """The same folder, also as a copy with other dates, is known; of an edited one only what is new is sent."""
     async with SqliteEventLog.open(tmp_path / "log.sqlite") as log:
         first = await import_folder(yolo_folder, log)
         for path in (yolo_folder / "images").iterdir():
@@ -63,9 +64,10 @@ async def test_importing_again_adds_nothing(yolo_folder: Path, tmp_path: Path) -
         assert (first.appended, again.appended, again.already_there) == (4, 0, 4)
         assert await log.count(STREAM) == 4
 
-        assert (await import_folder(yolo_folder, log, role="operator")).appended == 4
         (yolo_folder / "labels" / "clip_000.txt").write_text("0 0.5 0.5 0.3 0.3\n")
-        assert (await import_folder(yolo_folder, log)).appended == 4
+        edited = await import_folder(yolo_folder, log)
+        assert (edited.new, edited.changed, edited.unchanged) == (0, 1, 3)
+        assert edited.changed_names == ("clip_000",)
 
 
 async def test_an_interrupted_import_goes_on(yolo_folder: Path, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ async def test_bad_files_are_sent_and_told(
 async def test_pictures_of_one_name_are_told_apart(
     yolo_folder: Path, tmp_path: Path, picture: Callable[..., bytes]
 ) -> None:
-    """The same stem in two folders gives two names; a stem that is no safe name gets one."""
+    """Two pictures with one stem are two pictures; a stem that is no safe name gets one."""
     (yolo_folder / "images" / "night").mkdir()
     for name in ("night/clip_000", "my roof (1)"):
         (yolo_folder / "images" / f"{name}.jpg").write_bytes(picture(shade=9))
@@ -123,7 +125,8 @@ async def test_pictures_of_one_name_are_told_apart(
         report = await import_folder(yolo_folder, log)
         names = {message.name for message in await sent(log)}
 
-    assert {"images-clip_000", "images-night-clip_000", "clip_001"} <= names
+    night = hashlib.sha256(picture(shade=9)).hexdigest()[:8]
+    assert {"clip_000", f"clip_000-{night}", "clip_001"} <= names
     assert any(name.startswith("my_roof_1") for name in names)
     assert (len(names), report.quarantined) == (6, ())
 
@@ -132,10 +135,10 @@ async def test_pictures_of_one_name_are_told_apart(
     ("options", "code"),
     [
         ({"catalogue": Catalogue.from_names(["cat"])}, "unknown_class"),
-        ({"role": "guest"}, "unknown_role"),
-        ({"condition": "Fog"}, "unknown_condition"),
-        ({"format": "csv"}, "format_unknown"),
-        ({"format": "coco"}, "no_labels"),
+        ({"rules": ImportRules(role="guest")}, "unknown_role"),
+        ({"rules": ImportRules(condition="Fog")}, "unknown_condition"),
+        ({"rules": ImportRules(format_name="csv")}, "format_unknown"),
+        ({"rules": ImportRules(format_name="coco")}, "no_labels"),
     ],
 )
 async def test_a_useless_import_sends_nothing(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from azaion_common.annotations.names import recording_of
+from azaion_common.annotations.origins import recording_of
 from azaion_common.annotations.publish import prepare_import
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError

@@ -27,6 +27,24 @@ from azaion_ingestor.pictures import Picture, State
 from azaion_ingestor.records import Due
 from azaion_ingestor.refusals import CORRUPTED, salvage_body
 
+_SHOWS = "{view} shows what the ingestor has {what}. Changes to files here are not read, and are lost.\n"
+_HOW_TO_CORRECT = """
+To correct labels:   copy labels/NAME.txt to another folder, change the copy, then
+                     azaion annotations edit COPY/NAME.txt
+To take out:         azaion annotations delete NAME
+To confirm:          azaion annotations validate NAME      (pictures in data-seed)
+To take all along:   azaion data export DIR
+
+The numbers at the beginning of a line are classes: azaion data export writes them by name.
+"""
+_NOTES = {
+    State.VALIDATED: _SHOWS.format(view="data", what="for training") + _HOW_TO_CORRECT,
+    State.SEED: _SHOWS.format(view="data-seed", what="and no validator has confirmed") + _HOW_TO_CORRECT,
+    State.DELETED: _SHOWS.format(view="data_deleted", what="deleted")
+    + "\nTo bring back:       azaion annotations import FOLDER --restore\n",
+    CORRUPTED: _SHOWS.format(view="data-corrupted", what="refused")
+    + "\nThe reasons:         azaion dead-letters list\nTo try again:        azaion dead-letters requeue ID\n",
+}
 _BATCH = 200
 _AT_ONCE = 4
 _FINISH_S = 8.0
@@ -89,6 +107,7 @@ class ViewKeeper:
     async def _compare(self) -> None:
         """Whatever is missing from a folder, or should not be there, is due."""
         for name, view in self._views.items():
+            await view.describe(_NOTES[name])
             wanted = await self._ledger.read(lambda connection: _names(connection, name))  # noqa: B023 - awaited here
             differing = wanted ^ await asyncio.to_thread(view.names)
             entries = [(name, each) for each in sorted(differing)]

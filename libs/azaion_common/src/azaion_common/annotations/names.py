@@ -1,4 +1,4 @@
-"""Names of pictures and of the recordings that they come from. Names are data: they never choose a path."""
+"""Names of pictures. Names are data: they never choose a path."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from azaion_common.errors import PermanentError
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_EXPORT_SUFFIX = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9A-Za-z]+$")
 _MAX_SAFE = 128
+_DIGEST_CHARS = 8
 
 
 def is_safe_name(name: str) -> bool:
@@ -24,23 +24,26 @@ def check_name(name: str) -> str:
     return name
 
 
-def safe_name(stem: str) -> str:
+def name_for_stem(stem: str) -> str:
     """A safe name for a file's stem: the stem itself where possible, else cleaned with a piece of its hash."""
     if is_safe_name(stem):
         return stem
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[: _MAX_SAFE - 10] or "picture"
-    return f"{cleaned}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return f"{cleaned}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:_DIGEST_CHARS]}"
 
 
-def recording_of(stem: str) -> tuple[str, int | None]:
-    """The recording and the frame index that a file's stem tells of.
+def name_with_digest(name: str, sha256: str) -> str:
+    """The name of a picture whose own ``name`` another picture has: the same for the same bytes, whenever it comes."""
+    return f"{name[: _MAX_SAFE - _DIGEST_CHARS - 1]}-{sha256[:_DIGEST_CHARS]}"
 
-    The last run of at most nine digits at the end is the index, what stands before it (without separators) is
-    the recording: ``MOS74`` is frame 74 of ``MOS``, ``DJI_0005-0018`` frame 18 of ``DJI_0005``. A stem without
-    such digits, or of digits only, tells nothing: ``("", None)``.
+
+def is_name_of(name: str, stem_name: str) -> bool:
+    """Can a picture called ``name`` have come from a file whose stem gives ``stem_name``?
+
+    Besides the name itself, with a piece of its digest behind or (as version 0.1 did) its folders before.
     """
-    stem = _EXPORT_SUFFIX.sub("", stem)
-    match = re.fullmatch(r"(.*?)[_\-. ]*(?<![0-9])([0-9]{1,9})", stem)
-    if match is None or not match[1]:
-        return "", None
-    return match[1], int(match[2])
+    return (
+        name == stem_name
+        or name.endswith(f"-{stem_name}")
+        or name.startswith(f"{stem_name[: _MAX_SAFE - _DIGEST_CHARS - 1]}-")
+    )

@@ -96,12 +96,38 @@ class Catalogue(BaseModel):
         }
         return validated(cls, raw, f"class names of '{name}'")
 
+    def with_classes(self, names: Sequence[str]) -> Self:
+        """This catalogue and, after its own classes, those of ``names`` that it does not have; itself if it has all.
+
+        Raises:
+            PermanentError: ``catalogue_full`` when a condition has no room for them, ``catalogue_invalid``.
+        """
+        missing = [name for name in dict.fromkeys(names) if self.find(name) is None]
+        if not missing:
+            return self
+        first, room = max(self._by_id) + 1, self._room
+        if first + len(missing) > room:
+            raise PermanentError(
+                "catalogue_full",
+                f"catalogue '{self.name}' has ids for {room} classes in each condition, no room for {', '.join(missing)}",
+                hint="give fewer conditions or more slots in its file; deploy/catalogues/README.md describes the form",
+            )
+        added = [{"id": first + index, "name": name} for index, name in enumerate(missing)]
+        raw = self.model_dump()
+        raw["classes"] = [*raw["classes"], *added]
+        return validated(type(self), raw, f"classes added to '{self.name}'")
+
+    @property
+    def _room(self) -> int:
+        """How many ids fit between two conditions."""
+        return min(b - a for a, b in pairwise([*sorted(self.conditions.values()), self.slots]))
+
     @model_validator(mode="after")
     def _one_to_one(self) -> Self:
         offsets = sorted(self.conditions.values())
         if len(set(offsets)) < len(offsets):
             raise ValueError("conditions: two conditions have the same offset")
-        room = min(b - a for a, b in pairwise([*offsets, self.slots]))
+        room = self._room
         for number, entry in enumerate(self.classes):
             if entry.id >= room:
                 raise ValueError(
@@ -148,6 +174,13 @@ class Catalogue(BaseModel):
         times = Counter(name.casefold() for name in self._by_name)
         folded = ((name.casefold(), meaning) for name, meaning in self._by_name.items())
         return {name: meaning for name, meaning in folded if times[name] == 1}
+
+    def find(self, name: str) -> tuple[int, str | None] | None:
+        """Class id and condition that a name stands for, letter case aside where that leaves no doubt; None: no class
+        is called so. A slot's name (``car (Wint)``) says its condition; a bare one says none, so the condition is None.
+        """
+        name = name.strip()
+        return self._by_name.get(name) or self._by_folded_name.get(name.casefold())
 
     @property
     def plain_condition(self) -> str:
@@ -208,7 +241,7 @@ class Catalogue(BaseModel):
         Raises:
             PermanentError: ``unknown_class`` when neither says anything.
         """
-        named = self._by_name.get(name) or self._by_folded_name.get(name.casefold())
+        named = self.find(name)
         if named is not None:
             class_id, condition = named
             return class_id, condition or self._condition_around(slot)

@@ -32,6 +32,7 @@ SECTIONS = (
         "Data",
         {
             "annotations": "Bring labelled pictures in; correct or delete them",
+            "data": "Take pictures, labels and datasets along",
             "dataset": "Look at datasets and prove that their split does not leak",
         },
     ),
@@ -82,6 +83,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "annotations import": (
         "azaion annotations import DIR --catalogue own",
         "azaion annotations import DIR --format coco --condition Night --role operator",
+    ),
+    "annotations edit": (
+        "azaion annotations edit corrected/street_0012.txt",
+        "azaion annotations edit corrected/",
+    ),
+    "annotations delete": ("azaion annotations delete street_0012 street_0013",),
+    "annotations validate": ("azaion annotations validate --from names.txt",),
+    "data export": (
+        "azaion data export DIR",
+        "azaion data export DIR --format coco --seed",
+        "azaion data export DIR --dataset latest --link",
     ),
     "dataset verify": ("azaion dataset verify", "azaion dataset verify 3fa4c1 --json"),
     "train": ("azaion train --wait", "azaion train epochs=100 imgsz=640 --wait"),

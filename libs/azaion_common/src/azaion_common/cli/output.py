@@ -19,3 +19,8 @@ def stdout_console() -> Console:
 def print_json(facts: Mapping[str, object]) -> None:
     """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text."""
     sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+
+
+def stderr_console() -> Console:
+    """For what is told beside a result, as wide as ``stdout_console``."""
+    return Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=PIPE_WIDTH)

@@ -1,6 +1,7 @@
 """Folders that people browse: ``images/NAME.jpg`` and ``labels/NAME.txt`` as hard links to blobs.
 
-A view is never the truth: the ledger can rebuild it, so links are not fsynced one by one.
+A view is never the truth: the ledger can rebuild it, so links are not fsynced one by one. Its files are read-only: what
+somebody wrote there would change nothing.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class FolderView:
         await self._blobs.fetch(image_sha256, image)
         await asyncio.to_thread(_write_text, self._labels(name), labels)
 
+    async def describe(self, note: str) -> None:
+        """Leave ``note`` in the folder for whoever browses it, as ``README.txt``."""
+        await asyncio.to_thread(_write_text, self._root / "README.txt", note)
+
     async def hide(self, name: str) -> None:
         """Remove the pair; what is not there is fine."""
         await asyncio.to_thread(self._hide, name)
@@ -72,12 +77,15 @@ class FolderView:
 
 
 def _write_text(path: Path, text: str) -> None:
-    """Whole or absent after a kill; not fsynced, because a view can be made again."""
+    """Whole or absent after a kill, and not to be written to: nobody would read it. Not fsynced, because a view can be
+    made again.
+    """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     with storage_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text, encoding="utf-8")
+            temporary.chmod(0o444)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

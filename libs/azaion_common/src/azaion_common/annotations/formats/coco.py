@@ -1,7 +1,7 @@
 """COCO: JSON with ``images``, ``annotations`` and ``categories``; ``bbox`` is x, y, w, h in pixels from the top left.
 
-Category ids may start anywhere and have holes. Several files (``{train,valid,test}/_annotations.coco.json``) are one
-set if they agree on the names. Crowd regions are no single objects and are left out.
+Category ids may start anywhere and have holes, and are each file's own: classes are known by name. Several files may
+speak of one picture (``instances_*`` beside ``person_keypoints_*``): it has the boxes of all, each object once.
 """
 
 from __future__ import annotations
@@ -9,30 +9,45 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from azaion_common.annotations.formats.files import (
     FolderFiles,
     leads_outside,
     missing_picture,
-    outside_picture,
+    side_called,
+    side_in,
+    stem,
 )
 from azaion_common.annotations.formats.source import (
+    Claims,
     Problem,
-    SourceBox,
     SourceFolder,
     SourcePicture,
-    box_from_corners,
+    envelope,
+    from_pixels,
+    shown,
 )
 from azaion_common.errors import PermanentError
 
 _KEYS = ("images", "annotations", "categories")
+_PANOPTIC = "segments_info"
+Annotation = Mapping[str, Any]
+
+
+class _NotABoxError(Exception):
+    """An object of which no box can be told."""
 
 
 def recognises(files: FolderFiles) -> bool:
-    return bool(_sets(files))
+    return bool(_sets(files)[0])
+
+
+def broken(files: FolderFiles) -> list[Problem]:
+    """Files that are called .json and cannot be read as such."""
+    return _sets(files)[1]
 
 
 def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
@@ -42,17 +57,14 @@ def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
         PermanentError: ``coco_invalid`` when a file lacks what the format asks for.
     """
     reading = _Reading(files)
-    for label, content in _sets(files).items():
+    sets, unreadable = _sets(files)
+    for label, content in sets.items():
         try:
             reading.add(label, content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise PermanentError(
-                "coco_invalid", f"{files.path(label)} is not valid COCO: {error!r}"
-            ) from error
-    pictures, names = reading.pictures, reading.names
-    problems = [*reading.problems, *files.unlabelled(set(pictures), "COCO file"), *files.unsupported()]
-    class_names = tuple(dict.fromkeys(names[number] for number in sorted(names)))
-    return SourceFolder("coco", class_names, tuple(pictures.values()), tuple(problems))
+            raise PermanentError("coco_invalid", f"{shown(label)} is not valid COCO: {error!r}") from error
+    others = [*unreadable, *files.unlabelled(reading.claims.spoken_of, "COCO file"), *files.passed_over()]
+    return reading.claims.folder("coco", reading.class_names, others)
 
 
 @dataclass
@@ -60,64 +72,121 @@ class _Reading:
     """What was read so far, over all files of the set."""
 
     files: FolderFiles
-    names: dict[int, str] = field(default_factory=dict)
-    pictures: dict[str, SourcePicture] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    class_names: dict[str, None] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
 
     def add(self, label: str, content: Mapping[str, Any]) -> None:
-        own_names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
-        for number, name in own_names.items():
-            if self.names.setdefault(number, name) != name:
-                raise ValueError(
-                    f"category {number} is {name!r} here, {self.names[number]!r} in another file"
-                )
-        annotations = defaultdict(list)
+        if any(_PANOPTIC in each for each in content["annotations"]):
+            why = "panoptic segments are not read: add the file with the instances"
+            self.claims.problems.append(Problem(shown(label), "labels_unreadable", why))
+            return
+        names = {int(each["id"]): str(each["name"]).strip() for each in content["categories"]}
+        self.class_names |= dict.fromkeys(names[number] for number in sorted(names))
+        annotations: dict[str, list[Annotation]] = defaultdict(list)
         for annotation in content["annotations"]:
-            annotations[annotation["image_id"]].append(annotation)
+            annotations[str(annotation["image_id"])].append(annotation)  # ids are written as text, too
         for image in content["images"]:
-            self._add_picture(label, image, annotations[image["id"]])
+            self._add_picture(label, image, annotations.get(str(image["id"]), []), names)
+        self._tell_of_strays(label, set(annotations) - {str(image["id"]) for image in content["images"]})
 
     def _add_picture(
-        self, label: str, image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]
+        self,
+        label: str,
+        image: Mapping[str, Any],
+        annotations: Sequence[Annotation],
+        names: Mapping[int, str],
     ) -> None:
         reference = str(image["file_name"])
-        found = self.files.find(reference, label)
-        if found:
-            self.pictures[found] = _picture(self.files.path(found), image, annotations, self.names)
-        elif leads_outside(reference):
-            self.pictures[reference] = outside_picture(reference)
+        side = _side_of_file(label)
+        found = self.files.find(reference, label, *((f"../{side}2017", f"../images/{side}") if side else ()))
+        if found is None:
+            if leads_outside(reference):
+                self.claims.outside(reference)
+            else:
+                self.claims.problems.append(missing_picture(label, reference))
+            return
+        crowds = [each for each in annotations if each.get("iscrowd")]
+        objects = [each for each in annotations if not each.get("iscrowd")]
+        if crowds and not objects:
+            why = f"all that {shown(label)} says of it are {len(crowds)} crowd regions, which are no single objects"
+            self.claims.keep_out(found, "only_crowds", why)
+        elif crowds:
+            why = f"{len(crowds)} crowd regions are left out: they are no single objects"
+            self.claims.remarks.append(Problem(shown(found), "crowds_left_out", why))
+        try:
+            picture = self._picture(found, image, objects, names)
+        except _NotABoxError as error:
+            self.claims.keep_out(found, "shape_not_a_box", str(error))
         else:
-            self.problems.append(missing_picture(label, reference))
+            self.claims.add(found, replace(picture, side=side_in(found) or side), label)
+
+    def _picture(
+        self,
+        name: str,
+        image: Mapping[str, Any],
+        annotations: Sequence[Annotation],
+        names: Mapping[int, str],
+    ) -> SourcePicture:
+        path = self.files.path(name)
+        try:
+            rows = [
+                (names.get(int(each["category_id"]), f"class {each['category_id']}"), _corners(each))
+                for each in annotations
+            ]
+            size = float(image.get("width") or 0), float(image.get("height") or 0)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return SourcePicture(stem(name), path, unreadable_labels=json.dumps(annotations))
+        picture = from_pixels(stem(name), path, rows, size)
+        return replace(picture, captured_at=_date(image.get("date_captured")))
+
+    def _tell_of_strays(self, label: str, strays: set[str]) -> None:
+        if strays:
+            some = ", ".join(sorted(strays)[:3])
+            why = f"has annotations for {len(strays)} image ids that it does not list ({some}): they are lost"
+            self.claims.problems.append(Problem(shown(label), "annotations_without_picture", why))
 
 
-def _sets(files: FolderFiles) -> dict[str, Mapping[str, Any]]:
-    contents = {name: _load(files, name) for name in files.with_suffix(".json")}
-    return {
-        name: content
-        for name, content in contents.items()
-        if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS)
-    }
+def _sets(files: FolderFiles) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
+    """The COCO files, and the problems of those that are no JSON."""
+    sets: dict[str, Mapping[str, Any]] = {}
+    unreadable: list[Problem] = []
+    for name in files.with_suffix(".json"):
+        try:
+            content = json.loads(files.read_text(name))
+        except (ValueError, RecursionError, PermanentError) as error:
+            reason = str(error).partition(":")[0][:120]
+            unreadable.append(Problem(shown(name), "labels_unreadable", f"not readable as JSON: {reason}"))
+            continue
+        if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS):
+            sets[name] = content
+    return sets, unreadable
 
 
-def _load(files: FolderFiles, name: str) -> object:
+def _corners(annotation: Annotation) -> tuple[float, float, float, float]:
+    box = annotation.get("bbox")
+    if box:
+        x, y, w, h = (float(value) for value in box)
+        return x, y, x + w, y + h
+    outline = annotation.get("segmentation")
+    if isinstance(outline, list) and outline:
+        values = [float(value) for part in outline for value in part]
+        return envelope(zip(values[::2], values[1::2], strict=True))
+    raise _NotABoxError("it has an object with neither a box nor an outline that a box could be told from")
+
+
+def _side_of_file(label: str) -> str:
+    """``instances_val2017.json`` and ``valid.json`` tell of a side."""
+    words = stem(label).lower().replace("-", "_").split("_")
+    for word in reversed(words):
+        if word.rstrip("0123456789") in {"train", "val", "valid", "test"}:
+            return side_called(word.rstrip("0123456789"))
+    return ""
+
+
+def _date(text: object) -> datetime | None:
+    """``date_captured``, where it is a date; some tools write 0 or the day of the export for all."""
     try:
-        return json.loads(files.read_text(name))
-    except (ValueError, RecursionError):
-        return None  # some other file that is called .json: none of ours
-
-
-def _picture(
-    path: Path, image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], names: Mapping[int, str]
-) -> SourcePicture:
-    try:
-        boxes = tuple(_box(each, image, names) for each in annotations if not each.get("iscrowd"))
-    except (KeyError, TypeError, ValueError):
-        return SourcePicture(path.stem, path, unreadable_labels=json.dumps(annotations))
-    return SourcePicture(path.stem, path, boxes)
-
-
-def _box(annotation: Mapping[str, Any], image: Mapping[str, Any], names: Mapping[int, str]) -> SourceBox:
-    number = annotation["category_id"]
-    x, y, w, h = (float(value) for value in annotation["bbox"])
-    width, height = float(image.get("width") or 0), float(image.get("height") or 0)
-    return box_from_corners(names.get(number, f"class {number}"), (x, y, x + w, y + h), width, height)
+        moment = datetime.fromisoformat(str(text).strip().replace("/", "-"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+
+SAME_WITHIN = 1e-3
+"""Two tools that write the same box differ by their rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,12 @@ class SourceBox:
     def xywh(self) -> tuple[float, float, float, float]:
         return self.cx, self.cy, self.w, self.h
 
+    def is_same(self, other: SourceBox, within: float = SAME_WITHIN) -> bool:
+        """The same object in another file's words."""
+        return self.class_name.casefold() == other.class_name.casefold() and all(
+            abs(a - b) <= within for a, b in zip(self.xywh, other.xywh, strict=True)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SourcePicture:
@@ -33,11 +44,27 @@ class SourcePicture:
     path: Path | None
     boxes: tuple[SourceBox, ...] = ()
     unreadable_labels: str | None = None
+    file: str = ""
+    """Its path in the folder, for people."""
+    stated_size: tuple[float, float] | None = None
+    """Width and height that the labels are written for, in pixels; None where they state none."""
+    in_pixels: bool = False
+    """The boxes are in pixels of the picture itself, because its labels state no size."""
+    labelled: bool = True
+    """False: no label file speaks of it, and it is taken as background."""
+    side: str = ""
+    """Which side of the folder's own split it is on; empty: none."""
+    recording: str = ""
+    """The recording that the labels name; empty: they name none."""
+    position_s: float | None = None
+    """Where in the recording it is, or seconds since 1970; None: the labels do not say."""
+    captured_at: datetime | None = None
+    """When the labels say that it was taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, or of which something has to be said, and why."""
 
     path: str
     reason: str
@@ -52,14 +79,96 @@ class SourceFolder:
     class_names: tuple[str, ...]
     pictures: tuple[SourcePicture, ...]
     problems: tuple[Problem, ...]
+    """Files that are not used."""
+    remarks: tuple[Problem, ...] = ()
+    """What was used in a way that is worth a word."""
+
+    @property
+    def labelled(self) -> int:
+        """How many pictures have labels with something in them."""
+        return sum(bool(each.boxes or each.unreadable_labels) for each in self.pictures)
+
+
+@dataclass(slots=True)
+class Claims:
+    """Pictures by file, as label files speak of them: a second word on one is joined with the first, and told."""
+
+    pictures: dict[str, SourcePicture] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+    _kept_out: dict[str, Problem] = field(default_factory=dict)
+    _labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, file: str, picture: SourcePicture, label: str) -> None:
+        """``picture`` is what the label file ``label`` says of ``file``."""
+        picture = replace(picture, file=shown(file))
+        first, first_label = self.pictures.get(file), self._labels.setdefault(file, label)
+        if first is None:
+            self.pictures[file] = picture
+            return
+        if None not in {first.stated_size, picture.stated_size} and first.stated_size != picture.stated_size:
+            self.keep_out(file, "labels_disagree", f"{first_label} and {label} state different sizes of it")
+            return
+        self.pictures[file] = _joined(first, picture)
+        if self.pictures[file].boxes != first.boxes:
+            where = f"{first_label} and {label}" if label != first_label else f"{label}, twice"
+            self.remarks.append(Problem(shown(file), "labels_joined", f"has the boxes of {shown(where)}"))
+
+    def keep_out(self, file: str, reason: str, message: str) -> None:
+        """``file`` is not used: part of what its labels say would be lost, and the rest be taken for all."""
+        self._kept_out.setdefault(file, Problem(shown(file), reason, message))
+
+    def outside(self, reference: str) -> None:
+        """The labels name a picture outside the folder: it stays a name, for the ingestor to quarantine."""
+        self.pictures[reference] = SourcePicture(reference[:1000], None, file=shown(reference[:200]))
+
+    @property
+    def spoken_of(self) -> set[str]:
+        return {*self.pictures, *self._kept_out}
+
+    def folder(
+        self, format_name: str, class_names: Iterable[str], others: Iterable[Problem] = ()
+    ) -> SourceFolder:
+        """The folder as it was read; ``others`` are problems found elsewhere."""
+        used = [picture for file, picture in self.pictures.items() if file not in self._kept_out]
+        return SourceFolder(
+            format_name,
+            tuple(dict.fromkeys(class_names)),
+            tuple(used),
+            (*self.problems, *self._kept_out.values(), *others),
+            tuple(self.remarks),
+        )
+
+
+def _joined(first: SourcePicture, second: SourcePicture) -> SourcePicture:
+    more = [box for box in second.boxes if not any(box.is_same(known) for known in first.boxes)]
+    return replace(
+        first,
+        boxes=(*first.boxes, *more),
+        unreadable_labels=first.unreadable_labels or second.unreadable_labels,
+        stated_size=first.stated_size or second.stated_size,
+        recording=first.recording or second.recording,
+        captured_at=first.captured_at or second.captured_at,
+    )
+
+
+def from_pixels(
+    stem: str,
+    path: Path,
+    rows: Iterable[tuple[str, tuple[float, float, float, float]]],
+    size: tuple[float, float] | None,
+) -> SourcePicture:
+    """A picture with (class, x1 y1 x2 y2) rows in pixels of ``size``; without one they stay pixels for now."""
+    stated = size if size is not None and min(size) > 0 else None
+    boxes = tuple(box_from_corners(name, corners, *(stated or (1.0, 1.0))) for name, corners in rows)
+    return SourcePicture(stem, path, boxes, stated_size=stated, in_pixels=stated is None)
 
 
 def box_from_corners(
     class_name: str, corners: tuple[float, float, float, float], width: float, height: float
 ) -> SourceBox:
-    """From x1, y1, x2, y2 in pixels. Without a size the numbers stay pixels, which no check will accept as relative."""
+    """From x1, y1, x2, y2 in the unit of ``width`` and ``height``."""
     x1, y1, x2, y2 = corners
-    width, height = (width, height) if width > 0 and height > 0 else (1.0, 1.0)
     return SourceBox(
         class_name,
         (x1 + x2) / 2 / width,
@@ -67,3 +176,29 @@ def box_from_corners(
         (x2 - x1) / width,
         (y2 - y1) / height,
     )
+
+
+def envelope(points: Iterable[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """x1, y1, x2, y2 around ``points``; raises ValueError when they span no area."""
+    xs, ys = zip(*points, strict=True)
+    corners = min(xs), min(ys), max(xs), max(ys)
+    if corners[0] >= corners[2] or corners[1] >= corners[3]:
+        raise ValueError("a shape without area")
+    return corners
+
+
+def shown(name: str) -> str:
+    """``name`` for people: bytes that are no text, and characters that would steer a terminal, are escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )
+
+
+def count_sides(pictures: Iterable[SourcePicture]) -> Mapping[str, int]:
+    """How many pictures the folder's own split has on each side."""
+    counts: dict[str, int] = {}
+    for picture in pictures:
+        if picture.side:
+            counts[picture.side] = counts.get(picture.side, 0) + 1
+    return counts

@@ -8,6 +8,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from azaion_common.annotations.formats.files import FolderFiles
+from azaion_common.errors import PermanentError
 
 
 def roots(files: FolderFiles, tag: str) -> dict[str, Element]:
@@ -19,8 +20,9 @@ def roots(files: FolderFiles, tag: str) -> dict[str, Element]:
 def load(files: FolderFiles, name: str) -> Element | None:
     """The root element; None when the file is not XML or asks for entities."""
     try:
-        root: Element = fromstring(files.read_text(name), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError):
+        # As bytes: the declaration says which encoding they are in.
+        root: Element = fromstring(files.read_bytes(name), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError, PermanentError):
         return None
     return root
 

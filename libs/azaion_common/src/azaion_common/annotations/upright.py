@@ -1,0 +1,82 @@
+"""From the frame that labels were drawn in to the picture as it is seen: EXIF says how a camera was held.
+
+Some tools show the raw frame, others the upright picture, and labels do not say which; the size that they state does,
+where the two differ.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from PIL import Image
+
+from azaion_common.annotations.formats.source import SourceBox
+
+_ORIENTATION, _EXIF_IFD, _TAKEN = 0x0112, 0x8769, 0x9003
+_EXIF: Final = b"Exif\0\0"
+_HEAD_BYTES = 1 << 16
+_ON_THE_SIDE: Final = frozenset({5, 6, 7, 8})
+"""Orientations that swap width and height."""
+
+
+class SizeDiffersError(Exception):
+    """The labels are for a picture of another shape."""
+
+
+def fit_to_picture(
+    boxes: tuple[SourceBox, ...], stated: tuple[float, float], size: tuple[int, int], orientation: int
+) -> tuple[SourceBox, ...]:
+    """``boxes``, relative to a frame of the ``stated`` size, relative to the upright picture of ``size``.
+
+    A frame of another scale with the same shape will do: boxes are relative.
+
+    Raises:
+        SizeDiffersError: it is neither the upright picture nor its raw frame.
+    """
+    if _same_shape(stated, size):
+        return boxes
+    if orientation in _ON_THE_SIDE and _same_shape(stated, (size[1], size[0])):
+        return tuple(_turned(box, orientation) for box in boxes)
+    raise SizeDiffersError(
+        f"its labels are for {stated[0]:g} x {stated[1]:g} pixels, it has {size[0]} x {size[1]}"
+    )
+
+
+def read_exif(image: bytes) -> tuple[int, datetime | None]:
+    """Orientation (1 where there is none) and time of capture of an encoded picture; never raises."""
+    if _EXIF not in image[:_HEAD_BYTES]:
+        return 1, None
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            exif = opened.getexif()
+            return int(exif.get(_ORIENTATION, 1)), _moment(exif.get_ifd(_EXIF_IFD).get(_TAKEN))
+    except Exception:  # noqa: BLE001 - a decoder on hostile bytes may raise anything; the picture is checked elsewhere
+        return 1, None
+
+
+def _same_shape(stated: tuple[float, float], size: tuple[int, int]) -> bool:
+    """Equal ratio of width to height, within the rounding of a picture that was scaled to whole pixels."""
+    return abs(stated[0] * size[1] - stated[1] * size[0]) <= max(*stated, *size)
+
+
+def _turned(box: SourceBox, orientation: int) -> SourceBox:
+    cx, cy = {
+        5: (box.cy, box.cx),
+        6: (1 - box.cy, box.cx),
+        7: (1 - box.cy, 1 - box.cx),
+        8: (box.cy, 1 - box.cx),
+    }[orientation]
+    return SourceBox(box.class_name, cx, cy, box.h, box.w)
+
+
+def _moment(text: object) -> datetime | None:
+    match = re.match(
+        r"([12][0-9]{3})[:-]([0-9]{2})[:-]([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})", str(text)
+    )
+    try:
+        return datetime(*map(int, match.groups()), tzinfo=UTC) if match else None  # type: ignore[misc,arg-type]
+    except ValueError:
+        return None

@@ -1,0 +1,81 @@
+"""What an import did, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from azaion_common.annotations.formats import Problem
+    from azaion_common.annotations.publish import ImportReport
+
+_SHOWN = 20
+_NAMES = 5
+
+
+def show_import(report: ImportReport, added: Sequence[str], console: Console, *, as_json: bool) -> None:
+    """The result on stdout; tables of what was not used as it is on ``console``. ``added`` are new classes."""
+    if as_json:
+        typer.echo(json.dumps(facts_of(report) | {"classes_added": list(added)}))
+        return
+    for title, problems in (
+        ("will be quarantined", report.quarantined),
+        ("not used", report.unused),
+        ("to know of", report.remarks),
+    ):
+        if problems:
+            console.print(_table(f"{len(problems)} {title}", problems))
+    typer.echo(
+        f"{report.pictures} pictures ({report.format}), {report.boxes} boxes: "
+        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{len(report.quarantined)} will be quarantined, {len(report.unused)} files not used"
+    )
+    for line in _more(report, added):
+        typer.echo(f"  {line}")
+
+
+def facts_of(report: ImportReport) -> dict[str, Any]:
+    """The report as one JSON object."""
+    return asdict(report) | {"catalogue": report.catalogue.name}
+
+
+def _table(title: str, problems: Sequence[Problem]) -> Table:
+    table = Table("file", "reason", "why", title=title, title_justify="left")
+    for problem in problems[:_SHOWN]:
+        # File names are data: shown as they are, never as markup.
+        table.add_row(Text(problem.path), problem.reason, Text(problem.message))
+    if len(problems) > _SHOWN:
+        table.add_row(f"and {len(problems) - _SHOWN} more", "", "--json lists all")
+    return table
+
+
+def _more(report: ImportReport, added: Sequence[str]) -> Iterator[str]:
+    if report.changed:
+        yield f"changed: {_some(report.changed_names)}"
+    if report.kept:
+        yield f"{report.kept} have other labels in the store, which stay (--only-new)"
+    if report.deleted:
+        yield f"{report.deleted} were deleted before and stay so; --restore brings them back"
+    if report.background_without_labels:
+        yield f"{report.background_without_labels} have no label file: taken as background"
+    if report.own_split:
+        sides = ", ".join(f"{side} {count}" for side, count in report.own_split.items())
+        yield f"the folder's own split ({sides}) is not used: training splits by scene, so that no side knows another"
+    if added:
+        yield f"added to the catalogue: {_some(added)}"
+    if report.unknown_classes:
+        yield (
+            f"the catalogue does not have: {_some(list(report.unknown_classes))}; --catalogue own adds them"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more

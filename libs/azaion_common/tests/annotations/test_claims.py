@@ -1,0 +1,282 @@
+"""Several label files may speak of one picture, in one folder and in their own ways: nothing is overwritten unseen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azaion_common.annotations.formats import SourceFolder, read_folder
+from azaion_common.errors import PermanentError
+
+MakePicture = Callable[..., bytes]
+PERSON, CAR = (20, 10, 40, 40), (100, 20, 80, 60)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: MakePicture) -> Path:
+    (tmp_path / "a.jpg").write_bytes(picture(200, 100))
+    (tmp_path / "b.jpg").write_bytes(picture(200, 100, shade=9))
+    return tmp_path
+
+
+def coco(
+    boxes: Sequence[tuple[int, Sequence[float]]],
+    names: Mapping[int, str],
+    *,
+    file: str = "a.jpg",
+    image_id: Any = 1,
+    **more: Any,
+) -> dict[str, Any]:
+    return {
+        "images": [{"id": 1, "file_name": file, "width": 200, "height": 100}],
+        "annotations": [
+            {"id": n, "image_id": image_id, "category_id": kind, "bbox": list(box), **more}
+            for n, (kind, box) in enumerate(boxes)
+        ],
+        "categories": [{"id": number, "name": name} for number, name in names.items()],
+    }
+
+
+def write(folder: Path, name: str, content: object) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def classes(source: SourceFolder, name: str = "a") -> list[str]:
+    (found,) = (each for each in source.pictures if each.name == name)
+    return [box.class_name for box in found.boxes]
+
+
+def reasons(source: SourceFolder) -> dict[str, str]:
+    return {problem.path: problem.reason for problem in source.problems}
+
+
+def test_coco_files_are_joined_without_doubles(folder: Path) -> None:
+    """``instances`` and ``person_keypoints`` of one picture: all boxes, the person once, class ids each file's own."""
+    instances = coco([(1, PERSON), (3, CAR)], {1: "person", 3: "car"})
+    keypoints = coco([(7, PERSON)], {7: "person", 1: "dog"}, keypoints=[0, 0, 0])
+    write(folder, "annotations/instances_val2017.json", instances)
+    write(folder, "annotations/person_keypoints_val2017.json", keypoints)
+
+    source = read_folder(folder)
+
+    assert classes(source) == ["person", "car"]
+    assert {"person", "car", "dog"} == set(source.class_names)
+
+
+def test_one_file_under_two_image_ids_has_the_boxes_of_both(folder: Path) -> None:
+    """A picture that a COCO file lists twice is one picture."""
+    first, second = coco([(1, PERSON)], {1: "person"}), coco([(1, CAR)], {1: "person"}, image_id=2)
+    first["images"].append({**second["images"][0], "id": 2})
+    first["annotations"] += second["annotations"]
+    write(folder, "set.json", first)
+
+    assert classes(read_folder(folder)) == ["person", "person"]
+
+
+def test_image_ids_may_be_text(folder: Path) -> None:
+    """An id that is a number in one list and a text in the other is one id."""
+    write(folder, "set.json", coco([(1, PERSON)], {1: "person"}, image_id="1"))
+
+    assert classes(read_folder(folder)) == ["person"]
+
+
+def test_annotations_of_no_picture_are_told(folder: Path) -> None:
+    """Boxes for ids that the file does not list are counted, not dropped unseen."""
+    content = coco([(1, PERSON)], {1: "person"})
+    content["annotations"].append({"id": 9, "image_id": 77, "category_id": 1, "bbox": [1, 1, 2, 2]})
+    write(folder, "set.json", content)
+
+    assert reasons(read_folder(folder))["set.json"] == "annotations_without_picture"
+
+
+def test_a_picture_of_crowds_is_no_background(folder: Path) -> None:
+    """A picture whose only objects are crowd regions is kept out, and said so; beside others they are told of."""
+    content = coco([(1, PERSON)], {1: "person"})
+    content["images"].append({"id": 2, "file_name": "b.jpg", "width": 200, "height": 100})
+    crowd = {"image_id": 2, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 1}
+    content["annotations"] += [crowd, {**crowd, "image_id": 1}]
+    write(folder, "set.json", content)
+
+    source = read_folder(folder)
+
+    assert [each.name for each in source.pictures] == ["a"]
+    assert reasons(source) == {"b.jpg": "only_crowds"}
+    assert [remark.reason for remark in source.remarks] == ["crowds_left_out"]
+
+
+def test_a_cut_file_beside_a_good_one_is_named(folder: Path) -> None:
+    """It is not "no COCO file names this picture": the file that would is broken."""
+    write(folder, "a.json", coco([(1, PERSON)], {1: "person"}))
+    write(folder, "b.json", json.dumps(coco([(1, CAR)], {1: "car"}, file="b.jpg"))[:-20])
+
+    assert reasons(read_folder(folder))["b.json"] == "labels_unreadable"
+
+
+def test_shapes_become_the_boxes_around_them_or_keep_the_picture_out(folder: Path) -> None:
+    """An outline has a box around it; without one the picture would be background, which is a lie."""
+    content = coco([(1, PERSON)], {1: "person"})
+    content["annotations"][0] |= {"bbox": [], "segmentation": [[20, 10, 60, 10, 60, 50]]}
+    content["images"].append({"id": 2, "file_name": "b.jpg", "width": 200, "height": 100})
+    content["annotations"].append({"image_id": 2, "category_id": 1, "segmentation": {"counts": "x"}})
+    write(folder, "set.json", content)
+
+    source = read_folder(folder)
+
+    assert [each.boxes[0].xywh for each in source.pictures] == [pytest.approx((0.2, 0.3, 0.2, 0.4))]
+    assert reasons(source) == {"b.jpg": "shape_not_a_box"}
+
+
+CVAT = (
+    "<annotations><meta><task><labels><label><name>car</name></label></labels></task></meta>{}</annotations>"
+)
+SHAPES = {
+    "polygon": ('<polygon label="car" points="20,10;60,10;60,50"/>', (0.2, 0.3, 0.2, 0.4)),
+    "mask": ('<mask label="car" rle="1" left="20" top="10" width="40" height="40"/>', (0.2, 0.3, 0.2, 0.4)),
+    "ellipse": ('<ellipse label="car" cx="40" cy="30" rx="20" ry="20"/>', (0.2, 0.3, 0.2, 0.4)),
+    "turned": (
+        '<box label="car" xtl="20" ytl="20" xbr="60" ybr="40" rotation="90"/>',
+        (0.2, 0.3, 0.1, 0.4),
+    ),
+    "skeleton": (
+        '<skeleton label="car"><points points="20,10"/><points points="60,50"/></skeleton>',
+        (0.2, 0.3, 0.2, 0.4),
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_of_cvat_become_the_boxes_around_them(folder: Path, shape: str) -> None:
+    """Polygons, masks, ellipses, turned boxes and skeletons are objects, too."""
+    xml, expected = SHAPES[shape]
+    write(folder, "x.xml", CVAT.format(f'<image name="a.jpg" width="200" height="100">{xml}</image>'))
+
+    (box,) = (box for each in read_folder(folder).pictures for box in each.boxes)
+
+    assert box.xywh == pytest.approx(expected)
+
+
+def test_a_shape_without_a_box_keeps_its_picture_out(folder: Path) -> None:
+    """A single point has no extent: the picture is not background because of it."""
+    images = (
+        '<image name="a.jpg" width="200" height="100"><points label="car" points="20,10"/></image>'
+        '<image name="b" width="200" height="100"><box label="car" xtl="1" ytl="1" xbr="9" ybr="9"/></image>'
+    )
+    write(folder, "x.xml", CVAT.format(images))
+
+    source = read_folder(folder)
+
+    assert [each.name for each in source.pictures] == ["b"]
+    assert reasons(source) == {"a.jpg": "shape_not_a_box"}
+
+
+def test_tracks_of_cvat_are_read(tmp_path: Path, picture: MakePicture) -> None:
+    """CVAT for video: each frame has the boxes that are visible in it, and is of the task's recording."""
+    (tmp_path / "images").mkdir()
+    for frame in range(3):
+        (tmp_path / "images" / f"frame_{frame:06}.PNG").write_bytes(picture(kind="PNG", shade=frame))
+    box = '<box frame="{}" outside="{}" xtl="20" ytl="10" xbr="60" ybr="50"/>'
+    track = f'<track id="0" label="car">{box.format(0, 0)}{box.format(1, 0)}{box.format(2, 1)}</track>'
+    size = "<original_size><width>200</width><height>100</height></original_size>"
+    xml = f"<annotations><meta><task><name>street 7</name>{size}</task></meta>{track}</annotations>"
+    (tmp_path / "annotations.xml").write_text(xml)
+
+    source = read_folder(tmp_path)
+
+    assert [len(each.boxes) for each in source.pictures] == [1, 1, 0]
+    assert {each.recording for each in source.pictures} == {"street 7"}
+    assert source.pictures[0].boxes[0].xywh == pytest.approx((0.2, 0.3, 0.2, 0.4))
+
+
+def voc(filename: str, name: str = "car") -> str:
+    box = "<bndbox><xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>"
+    size = "<size><width>200</width><height>100</height></size>"
+    item = f"<object><name>{name}</name>{box}</object>"
+    return f"<annotation><filename>{filename}</filename>{size}{item}</annotation>"
+
+
+def test_copied_voc_files_belong_to_their_own_picture(folder: Path) -> None:
+    """``b.xml`` that was copied from ``a.xml`` and still names ``a.jpg`` labels ``b.jpg``."""
+    write(folder, "a.xml", voc("a.jpg", "car"))
+    write(folder, "b.xml", voc("a.jpg", "bus"))
+
+    source = read_folder(folder)
+
+    assert (classes(source, "a"), classes(source, "b")) == (["car"], ["bus"])
+
+
+def test_two_voc_files_of_one_picture_are_joined_and_told(folder: Path) -> None:
+    """Labels of two people for one picture: all boxes, each object once, and a word about it."""
+    write(folder, "a.xml", voc("a.jpg", "car"))
+    write(folder, "second.xml", voc("a.jpg", "bus"))
+    write(folder, "third.xml", voc("a.jpg", "car"))
+
+    source = read_folder(folder)
+
+    assert sorted(classes(source)) == ["bus", "car"]
+    assert [remark.reason for remark in source.remarks] == ["labels_joined"]
+
+
+def test_a_stray_file_of_another_format_does_not_decide(folder: Path) -> None:
+    """One VOC file left among YOLO labels: the folder is YOLO, and the other labels are told of."""
+    write(folder, "classes.txt", "car\n")
+    for name in ("a", "b"):
+        write(folder, f"{name}.txt", "0 0.5 0.5 0.2 0.2\n")
+    write(folder, "a.xml", voc("a.jpg"))
+
+    source = read_folder(folder)
+
+    assert (source.format, reasons(source)) == ("yolo", {".": "other_labels"})
+
+
+def test_each_set_goes_by_the_nearest_class_names(tmp_path: Path, picture: MakePicture) -> None:
+    """Two exports in one folder with their classes in another order: a car is a car in both."""
+    for place, names in (("one", "car\nbus\n"), ("two", "bus\ncar\n")):
+        (tmp_path / place / "labels").mkdir(parents=True)
+        (tmp_path / place / "images").mkdir()
+        (tmp_path / place / "classes.txt").write_text(names)
+        (tmp_path / place / "images" / f"{place}.jpg").write_bytes(picture())
+        number = names.split().index("car")
+        (tmp_path / place / "labels" / f"{place}.txt").write_text(f"{number} 0.5 0.5 0.2 0.2\n")
+
+    source = read_folder(tmp_path)
+
+    assert [box.class_name for each in source.pictures for box in each.boxes] == ["car", "car"]
+
+
+def test_class_names_that_cannot_be_told_are_refused(tmp_path: Path, picture: MakePicture) -> None:
+    """Two descriptions that differ, neither of them above the labels: no guess is made."""
+    for place, names in (("one", "car\nbus\n"), ("two", "bus\ncar\n")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "classes.txt").write_text(names)
+    (tmp_path / "three").mkdir()
+    (tmp_path / "three" / "x.jpg").write_bytes(picture())
+    (tmp_path / "three" / "x.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+    with pytest.raises(PermanentError, match="class_names_unclear"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "description", "expected"),
+    [
+        ("0 0.5 0.5 0.2 0.2 0.93 17", "", (0.5, 0.5, 0.2, 0.2)),
+        ("0 0.5 0.5 0.2 0.2 0.1 0.1 0.9 0.9", "kpt_shape: [2, 2]", (0.5, 0.5, 0.2, 0.2)),
+        ("0 0.4 0.4 0.6 0.4 0.6 0.6 0.4 0.6", "", (0.5, 0.5, 0.2, 0.2)),
+    ],
+)
+def test_lines_of_tracks_poses_and_turned_boxes(
+    tmp_path: Path, picture: MakePicture, line: str, description: str, expected: tuple[float, ...]
+) -> None:
+    """A track's id and a pose's points are no corners of a polygon; four corners are."""
+    (tmp_path / "data.yaml").write_text(f"names: [car]\n{description}\n")
+    (tmp_path / "a.jpg").write_bytes(picture())
+    (tmp_path / "a.txt").write_text(line)
+
+    (box,) = read_folder(tmp_path).pictures[0].boxes
+
+    assert box.xywh == pytest.approx(expected)
