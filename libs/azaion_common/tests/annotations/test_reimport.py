@@ -12,10 +12,12 @@ import pytest
 from azaion_common.annotations.correcting import Corrector
 from azaion_common.annotations.profiles import Action
 from azaion_common.annotations.publish import ImportReport, ImportRules, import_folder
-from azaion_common.annotations.reading_stored import read_stored
+from azaion_common.annotations.reading_stored import applied_offsets, read_stored
 from azaion_common.annotations.stored import StoredPictures
 from azaion_common.annotations.wire import STREAM, BulkMessage
 from azaion_common.catalogue import Catalogue
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams.partitions import Partitioning
 from azaion_common.streams.sqlite import SqliteEventLog
 
@@ -216,3 +218,12 @@ def test_bulk_messages_are_folded_as_the_ingestor_applies_them() -> None:
     stored.expect(BulkMessage(action=Action.DELETED, names=("nobody",)))
 
     assert (stored.pictures, stored.pending) == ({}, 1)
+
+
+async def test_a_ledger_that_is_only_being_made_is_no_obstacle(tmp_path: Path) -> None:
+    """An import while ``azaion up`` starts reads everything instead."""
+    ledger = ledger_path(tmp_path, "ingestor")
+    ledger.parent.mkdir()
+    ledger.touch()
+
+    assert await applied_offsets(tmp_path, PlatformSettings()) == {}
