@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from azaion_common.annotations.origins import FileOrigin, origin_of
 from azaion_common.errors import PermanentError
 from azaion_common.events import ImageDeleted, ImageQuarantined, ImageValidated
 from azaion_common.jobs import JobQueue
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.runtime.platform import Platform
+from azaion_trainer.groups import GroupingRules, find_groups
 from azaion_trainer.pictures import Stock, mark_used, read_situation, read_stock
 from azaion_trainer.schedule import ScheduleRules, Situation
 from azaion_trainer.scheduling import Scheduler
@@ -49,6 +51,23 @@ async def test_a_picture_is_ready_once_its_revision_is_augmented(
     ]
     assert found.waiting == ()
     assert found.stream_offsets == {"azaion.images": 1, "azaion.datasets": 2}
+
+
+async def test_a_picture_stays_together_with_its_copies(
+    ledger: Ledger, keep: Call, image_saved: Call, batch_augmented: Call
+) -> None:
+    """The original came before, from another folder; its flipped copies do not look like it, and say whose they are."""
+    names = ("roof_12", "roof_12_jpg.rf.0a", "roof_12_jpg.rf.1b", "roof_13")
+    origins = [FileOrigin("roof", None), *(origin_of(name) for name in names[1:])]
+    for number, (name, origin) in enumerate(zip(names, origins, strict=True)):
+        event = image_saved(name, number)
+        told = {"media_name": origin.media_name, "media_time_s": origin.media_time_s}
+        await keep(event.model_copy(update=told), batch_augmented(name))
+
+    pictures = [each.picture for each in (await stock(ledger)).ready]
+    groups = find_groups(pictures, GroupingRules(gap_s=10.0, hash_distance=0))
+
+    assert [[pictures[index].name for index in group] for group in groups] == [list(names[:3]), ["roof_13"]]
 
 
 async def test_variants_may_come_before_their_picture(

@@ -7,6 +7,8 @@ Two pictures are *linked* when
   have only the other two rules), or
 - their 64-bit difference hashes differ in at most ``hash_distance`` bits.
 
+Copies of one picture come as one moment of a recording, which is that picture (docs/adr/0012).
+
 A group is whatever links connect, directly or through others.
 """
 

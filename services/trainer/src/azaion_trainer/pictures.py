@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -143,7 +143,7 @@ def _validated() -> sa.Select[Any]:
 
 def _ready(row: Row[Any]) -> ReadyPicture:
     return ReadyPicture(
-        picture=_picture(row),
+        picture=_own_recording(_picture(row)),
         revision=row.revision,
         objects={int(slot): count for slot, count in row.objects.items()},
         variants=tuple(Variant.model_validate(each) for each in row.files),
@@ -152,6 +152,15 @@ def _ready(row: Row[Any]) -> ReadyPicture:
 
 def _picture(row: Row[Any]) -> Picture:
     return Picture(row.name, row.sha256, int(row.dhash, 16), row.media_name, row.media_time_s)
+
+
+def _own_recording(picture: Picture) -> Picture:
+    """A picture of no known moment is the beginning of a recording of its own, whose other moments are its copies: an
+    import says of ``roof_jpg.rf.0a1b`` that it is of ``roof``.
+    """
+    if picture.media_name and picture.media_time_s is not None:
+        return picture
+    return replace(picture, media_name=picture.name, media_time_s=0.0)
 
 
 def _placed(row: Row[Any]) -> Placed:
