@@ -164,7 +164,7 @@ def test_the_limits_of_the_ingestor_hold_for_the_import(tmp_path: Path, picture:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.jpg").write_bytes(picture(400, 300))
     (tmp_path / "set" / "a.xml").write_text(voc((400, 300)))
-    rules = ImportRules(max_pixels=IntakeSettings.of(tmp_path / "home").max_pixels)
+    rules = ImportRules(limits=IntakeSettings.of(tmp_path / "home").limits)
 
     with pytest.raises(PermanentError, match="picture_too_large"):
         prepare_import(tmp_path / "set", CATALOGUE, rules)

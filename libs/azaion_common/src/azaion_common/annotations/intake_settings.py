@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS
+from azaion_common.annotations.picture_limits import PictureLimits
 from azaion_common.annotations.profiles import DEFAULT_PROFILE
 
 _SERVICE = "ingestor"
@@ -17,12 +17,12 @@ class IntakeSettings:
     """The settings that matter outside. Defaults where no ingestor is installed."""
 
     profile: str = DEFAULT_PROFILE
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    limits: PictureLimits = field(default_factory=PictureLimits)
 
     @classmethod
     def of(cls, home: Path) -> IntakeSettings:
         """Those of ``home``; raises PermanentError ``settings_invalid``."""
         for point in entry_points(group="azaion.settings", name=_SERVICE):
             settings = point.load().load(home, _SERVICE)
-            return cls(settings.profile, settings.max_pixels)
+            return cls(settings.profile, settings.picture_limits)
         return cls()

@@ -23,9 +23,10 @@ from azaion_common.annotations.names import check_name, name_for_stem
 from azaion_common.annotations.naming import Naming
 from azaion_common.annotations.origins import FileOrigin, origin_of, source_of
 from azaion_common.annotations.packing import MAX_MESSAGE_BYTES
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS, PictureFacts, inspect_picture
+from azaion_common.annotations.picture_limits import PictureLimits
+from azaion_common.annotations.pictures import PictureFacts, inspect_picture, look
 from azaion_common.annotations.stored import StoredPictures
-from azaion_common.annotations.upright import SizeDiffersError, fit_to_picture, read_exif
+from azaion_common.annotations.upright import SizeDiffersError, date_taken, fit_to_picture
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.events import Box
@@ -135,7 +136,7 @@ class Planner:
     condition: str
     stored: StoredPictures
     rules: PlanRules = field(default_factory=PlanRules)
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    limits: PictureLimits = field(default_factory=PictureLimits)
 
     def plan(self, source: SourceFolder, *, told: str, on_progress: Progress) -> ImportPlan:
         """Check every picture and lay out its message. ``told`` (role and the like) enters the fingerprint.
@@ -202,10 +203,10 @@ class Planner:
         try:
             if picture.path is None:
                 check_name(picture.name)
-            facts = inspect_picture(image, max_pixels=self.max_pixels)
+            facts = inspect_picture(image, self.limits)
         except PermanentError as error:
             return None, error, 1, None
-        return facts, None, *read_exif(image)
+        return facts, None, look(image, self.limits).orientation, date_taken(image)
 
     def _detections(self, boxes: Iterable[SourceBox]) -> str:
         return detections_json((*self._slot(box.class_name), box.xywh) for box in boxes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from azaion_common.annotations.formats import AUTO, Problem, SourceFolder, read_folder
 from azaion_common.annotations.formats.regular_files import NotReadableError, read_regular
 from azaion_common.annotations.packing import MAX_MESSAGE_BYTES
-from azaion_common.annotations.pictures import DEFAULT_MAX_PIXELS
+from azaion_common.annotations.picture_limits import PictureLimits
 from azaion_common.annotations.planning import (
     ImportPlan,
     PlannedMessage,
@@ -50,7 +50,7 @@ class ImportRules:
     """Deleted pictures come back."""
     only_new: bool = False
     """Known pictures stay as they are."""
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    limits: PictureLimits = field(default_factory=PictureLimits)
     """As the ingestor has it."""
 
 
@@ -188,7 +188,7 @@ def plan_import(
         rules.condition,
         stored or StoredPictures(catalogue),
         PlanRules(rules.role == "validator", rules.replace, rules.restore, rules.only_new),
-        rules.max_pixels,
+        rules.limits,
     )
     plan = planner.plan(source, told=f"{rules.role} {rules.condition}", on_progress=on_progress)
     return PreparedImport(source.format, ROLES[rules.role], catalogue, plan)

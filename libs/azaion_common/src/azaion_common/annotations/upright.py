@@ -15,7 +15,7 @@ from PIL import Image
 
 from azaion_common.annotations.formats.source import SourceBox
 
-_ORIENTATION, _EXIF_IFD, _TAKEN = 0x0112, 0x8769, 0x9003
+_EXIF_IFD, _TAKEN = 0x8769, 0x9003
 _EXIF: Final = b"Exif\0\0"
 _HEAD_BYTES = 1 << 16
 _ON_THE_SIDE: Final = frozenset({5, 6, 7, 8})
@@ -45,16 +45,15 @@ def fit_to_picture(
     )
 
 
-def read_exif(image: bytes) -> tuple[int, datetime | None]:
-    """Orientation (1 where there is none) and time of capture of an encoded picture; never raises."""
+def date_taken(image: bytes) -> datetime | None:
+    """When EXIF says that a sound encoded picture was taken, by the camera's clock; never raises."""
     if _EXIF not in image[:_HEAD_BYTES]:
-        return 1, None
+        return None
     try:
-        with Image.open(io.BytesIO(image)) as opened:
-            exif = opened.getexif()
-            return int(exif.get(_ORIENTATION, 1)), _moment(exif.get_ifd(_EXIF_IFD).get(_TAKEN))
+        with Image.open(io.BytesIO(image), formats=("JPEG", "PNG")) as opened:
+            return _moment(opened.getexif().get_ifd(_EXIF_IFD).get(_TAKEN))
     except Exception:  # noqa: BLE001 - a decoder on hostile bytes may raise anything; the picture is checked elsewhere
-        return 1, None
+        return None
 
 
 def _same_shape(stated: tuple[float, float], size: tuple[int, int]) -> bool:

@@ -78,7 +78,7 @@ def import_(
 
     place, console = home_from(home), stderr_console()
     intake = IntakeSettings.of(place)
-    rules = ImportRules(role, format_name, condition, replace, restore, only_new, intake.max_pixels)
+    rules = ImportRules(role, format_name, condition, replace, restore, only_new, intake.limits)
     with StageProgress(("checking", "sending"), console) as progress:
         wish = _Wish(folder.absolute(), place, rules, catalogue, intake.profile)
         report, added = asyncio.run(_import(wish, progress.update))
