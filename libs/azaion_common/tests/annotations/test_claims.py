@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from azaion_common.annotations.formats import SourceFolder, read_folder
+from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 
 MakePicture = Callable[..., bytes]
@@ -66,6 +67,18 @@ def test_coco_files_are_joined_without_doubles(folder: Path) -> None:
 
     assert classes(source) == ["person", "car"]
     assert {"person", "car", "dog"} == set(source.class_names)
+
+
+def test_one_class_may_be_written_in_two_ways(folder: Path) -> None:
+    """``Car`` and ``car`` are one class, as they are for the catalogue; a hundred classes are a hundred."""
+    names = {number: f"class {number}" for number in range(100)} | {100: "Car", 101: "car"}
+    write(folder, "set.json", coco([(100, PERSON), (101, CAR)], names))
+
+    source = read_folder(folder)
+    catalogue = Catalogue.from_names(source.class_names)
+
+    assert (len(source.class_names), source.class_names[-1]) == (101, "Car")
+    assert {catalogue.find(name) for name in classes(source)} == {(100, None)}
 
 
 def test_one_file_under_two_image_ids_has_the_boxes_of_both(folder: Path) -> None:

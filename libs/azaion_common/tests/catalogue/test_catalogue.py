@@ -106,14 +106,15 @@ def test_the_example_fills_the_scheme_with_17_classes_in_3_conditions() -> None:
 
 
 def test_from_names_keeps_order_and_has_conditions_while_they_fit() -> None:
-    """Twenty names still have three conditions, twenty-one have one, eighty fit, more do not."""
+    """Twenty names still have three conditions, twenty-one have one; more than eighty have as many slots, up to a thousand."""
     twenty, many = Catalogue.from_names([f"n{i}" for i in range(20)]), [f"n{i}" for i in range(80)]
 
     assert twenty.decode(59) == (19, "Night")
     assert list(Catalogue.from_names(many[:21]).conditions) == ["Norm"]
     assert Catalogue.from_names(many).slot_names() == tuple(many)
+    assert Catalogue.from_names([*many, "one more"]).slots == 81
     with pytest.raises(PermanentError, match="catalogue_invalid"):
-        Catalogue.from_names([*many, "one too many"])
+        Catalogue.from_names([f"n{i}" for i in range(1001)])
 
 
 @pytest.mark.parametrize(

@@ -86,11 +86,12 @@ class Catalogue(BaseModel):
         """A catalogue for a list of class names, ids in their order; three conditions if they fit, else ``Norm`` only.
 
         Raises:
-            PermanentError: ``catalogue_invalid`` for an empty list, more than 80 names, or a name twice.
+            PermanentError: ``catalogue_invalid`` for an empty list, more than a thousand names, or a name twice.
         """
         fits = len(names) <= min(b - a for a, b in pairwise(_DEFAULT_CONDITIONS.values()))
         raw = {
             "name": name,
+            "slots": max(DEFAULT_SLOTS, len(names)),
             "conditions": _DEFAULT_CONDITIONS if fits else {"Norm": 0},
             "classes": [{"id": number, "name": each} for number, each in enumerate(names)],
         }

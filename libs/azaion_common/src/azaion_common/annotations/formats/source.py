@@ -133,11 +133,19 @@ class Claims:
         used = [picture for file, picture in self.pictures.items() if file not in self._kept_out]
         return SourceFolder(
             format_name,
-            tuple(dict.fromkeys(class_names)),
+            _different(class_names),
             tuple(used),
             (*self.problems, *self._kept_out.values(), *others),
             tuple(self.remarks),
         )
+
+
+def _different(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, letter case aside, as it is written first."""
+    found: dict[str, str] = {}
+    for name in filter(None, names):
+        found.setdefault(name.casefold(), name)
+    return tuple(found.values())
 
 
 def _joined(first: SourcePicture, second: SourcePicture) -> SourcePicture:
