@@ -64,14 +64,22 @@ def import_(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option(help="Other pictures under known names take the place of the old ones.")
+        bool,
+        typer.Option("--replace", help="Other pictures under known names take the place of the old ones."),
     ] = False,
-    restore: Annotated[bool, typer.Option(help="Bring back pictures that were deleted.")] = False,
-    only_new: Annotated[bool, typer.Option(help="Leave known pictures and their labels alone.")] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Bring back pictures that were deleted.")
+    ] = False,
+    only_new: Annotated[
+        bool, typer.Option("--only-new", help="Leave known pictures and their labels alone.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a labelled folder. Afterwards the store says of its pictures what the folder says; nothing is added twice."""
+    """Import a labelled folder.
+
+    Afterwards the store says of its pictures what the folder says. Nothing is added twice.
+    """
     # Pillow and defusedxml come with the extra "annotations", which an edge device does not install.
     from azaion_common.annotations.intake_settings import IntakeSettings  # noqa: PLC0415
     from azaion_common.annotations.publish import ImportRules  # noqa: PLC0415

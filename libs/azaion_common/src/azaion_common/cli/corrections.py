@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.platform import catalogue_of
 from azaion_common.runtime.settings import PlatformSettings, home_from
@@ -45,7 +45,10 @@ def edit(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give pictures other labels. Copy files out of data/labels, change the copies, name them here."""
+    """Give pictures other labels.
+
+    Copy files out of data/labels, change the copies, and name them here.
+    """
     from azaion_common.annotations.publish import ROLES  # noqa: PLC0415
 
     if role not in ROLES:
@@ -59,7 +62,10 @@ def edit(
 def validate(
     names: Names = None, *, listed: NamesFile = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Confirm pictures that an operator labelled: from then on they count for training."""
+    """Confirm what an operator labelled.
+
+    From then on the pictures count for training.
+    """
     from azaion_common.annotations.profiles import Action  # noqa: PLC0415
 
     wanted = _names(names, listed)
@@ -70,7 +76,10 @@ def validate(
 def delete(
     names: Names = None, *, listed: NamesFile = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Take pictures out of training; they are kept in data_deleted and can be restored by an import."""
+    """Take pictures out of training.
+
+    They are kept in data_deleted; an import with --restore brings them back.
+    """
     from azaion_common.annotations.profiles import Action  # noqa: PLC0415
 
     wanted = _names(names, listed)
@@ -82,7 +91,7 @@ def _correct(home: Path, lay_out: Callable[[Corrector], Corrections], done: str,
     corrections = asyncio.run(_send(home, lay_out))
     changed, unchanged = list(corrections.changed), corrections.unchanged
     if as_json:
-        typer.echo(json.dumps({"changed": changed, "unchanged": unchanged}))
+        print_json({"changed": changed, "unchanged": unchanged})
         return
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     names = f": {', '.join(changed[:_SHOWN])}{more}" if changed else ""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json, stderr_console
 from azaion_common.cli.picture_progress import StageProgress
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.platform import catalogue_of
@@ -36,7 +35,9 @@ def export(
     folder: Annotated[Path, typer.Argument(help="New folder to write to.", show_default=False)],
     *,
     format_name: Annotated[str, typer.Option("--format", help="yolo or coco.")] = "yolo",
-    seed: Annotated[bool, typer.Option(help="Pictures that no validator has confirmed, too.")] = False,
+    seed: Annotated[
+        bool, typer.Option("--seed", help="Pictures that no validator has confirmed, too.")
+    ] = False,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -44,18 +45,24 @@ def export(
         ),
     ] = None,
     link: Annotated[
-        bool, typer.Option(help="Link images instead of copying them: no space, but never write to them.")
+        bool,
+        typer.Option(
+            "--link", help="Link images instead of copying them: no space, but never write to them."
+        ),
     ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the pictures and labels that the store holds now; an import reads them back as they are."""
+    """Write what the store holds to a folder.
+
+    Pictures and labels as they are now; an import reads them back as they are.
+    """
     place, target = home_from(home), folder.expanduser().absolute()
     if dataset is not None:
         facts = asyncio.run(_export_dataset(place, dataset, target, format_name, link=link))
         line = f"dataset {facts['dataset_id'][:16]}: {facts['images']} images in {target}"
     else:
-        with StageProgress(("writing",), Console(stderr=True)) as progress:
+        with StageProgress(("writing",), stderr_console()) as progress:
             wanted = _export(
                 place,
                 target,
@@ -66,7 +73,10 @@ def export(
             )
             report = asyncio.run(wanted)
         facts, line = asdict(report), _line(report)
-    typer.echo(json.dumps(facts) if as_json else line)
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(line)
 
 
 async def _export(

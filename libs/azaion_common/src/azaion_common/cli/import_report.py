@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from azaion_common.cli.output import print_json
 
 if TYPE_CHECKING:
     from azaion_common.annotations.formats import Problem
@@ -23,7 +24,7 @@ _NAMES = 5
 def show_import(report: ImportReport, added: Sequence[str], console: Console, *, as_json: bool) -> None:
     """The result on stdout; tables of what was not used as it is on ``console``. ``added`` are new classes."""
     if as_json:
-        typer.echo(json.dumps(facts_of(report) | {"classes_added": list(added)}))
+        print_json(facts_of(report) | {"classes_added": list(added)})
         return
     for title, problems in (
         ("will be quarantined", report.quarantined),
