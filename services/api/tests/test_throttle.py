@@ -57,6 +57,16 @@ def test_the_same_wrong_password_counts_once_for_others_and_each_time_for_itself
     assert [try_wrong(throttle, f"{guess}", 10) for guess in range(5)] == [True] * 4 + [False]
 
 
+def test_devices_that_log_in_together_share_a_guess(throttle: Throttle) -> None:
+    """Many at once with one password are all looked at, also when a neighbour's wrong ones left room for one."""
+    for guess in range(ATTEMPTS - 1):
+        try_wrong(throttle, f"{guess}", 0)
+
+    together = [throttle.admit(throttle.attempt(HOME, "a", "right"), 1) for _ in range(50)]
+
+    assert together == [None] * 50
+
+
 def test_strangers_cannot_lock_an_account_out(throttle: Throttle) -> None:
     """Devices that log in from their own addresses are let in while others guess, also for the first time."""
     assert try_right(throttle, 0, address="203.0.113.7")
