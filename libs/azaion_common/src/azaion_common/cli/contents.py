@@ -40,6 +40,7 @@ SECTIONS = (
         "Models",
         {
             "train": "Start a training",
+            "jobs": "Trainings and what is queued; cancel a job",
             "models": "List models, show where they come from, get their files",
             "export": "Export a model for another target, size or batch",
             "publish": "Seal and release an exported model",
@@ -97,6 +98,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "dataset verify": ("azaion dataset verify", "azaion dataset verify 3fa4c1 --json"),
     "train": ("azaion train --wait", "azaion train epochs=100 imgsz=640 --wait"),
+    "jobs list": ("azaion jobs list", "azaion jobs list --json | jq '.runs[-1].hardware'"),
     "models list": ("azaion models list", "azaion models list --json | jq '.models[0]'"),
     "models lineage": ("azaion models lineage 3fa4c1",),
     "models get": ("azaion models get latest", "azaion models get 3fa4c1 --target onnx --save model.onnx"),

@@ -15,6 +15,7 @@ from azaion_common.cli.examination import ServiceReport, examine
 from azaion_common.cli.options import Home
 from azaion_common.cli.output import stdout_console
 from azaion_common.cli.release_books import ReleaseBooks, release_books
+from azaion_common.cli.run_records import read_runs
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.accounting import StreamAccount
 from azaion_common.runtime.settings import PlatformSettings, home_from
@@ -48,6 +49,7 @@ def doctor(
     reports = asyncio.run(examine(folder))
     releases = asyncio.run(release_books(folder, PlatformSettings.load(folder, "platform")))
     verified = last_verification(folder)
+    runs = asyncio.run(read_runs(folder))
     streams = [stream for report in reports for stream in report.streams]
     balanced = all(stream.balanced for stream in streams)
     halted = [stream for stream in streams if stream.halted]
@@ -59,6 +61,7 @@ def doctor(
                     "services": [asdict(report) for report in reports],
                     "releases": [asdict(each) for each in releases],
                     "blobs": asdict(verified) if verified else None,
+                    "last_training": runs[-1].facts() if runs else None,
                 },
                 default=str,
             )
@@ -69,6 +72,10 @@ def doctor(
         for each in releases:
             typer.echo(_release_line(each))
         typer.echo(_last_look(verified))
+        if runs:
+            typer.echo(
+                f"last training: {runs[-1].state}, on the {runs[-1].hardware or 'hardware that it did not tell'}"
+            )
     if not balanced:
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
