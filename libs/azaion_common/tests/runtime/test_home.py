@@ -80,6 +80,17 @@ async def test_a_start_closes_what_an_earlier_version_left_open(tmp_path: Path) 
     await use_again(home)
 
 
+def test_folders_of_services_are_closed_from_the_start(tmp_path: Path) -> None:
+    """What a service keeps in a folder of its name is closed before it lies there, not at the start after."""
+    home = tmp_path / "home"
+    make_home(home)
+
+    close_private(home, ["api", "ingestor"])
+
+    assert [each.name for each in home.iterdir()] == ["api"]
+    assert modes(home / "api") == {0o700}
+
+
 async def use_again(home: Path) -> None:
     async with SqliteEventLog.open(log_path(home)) as log:
         assert await log.end("bread") == 1

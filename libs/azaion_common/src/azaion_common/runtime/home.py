@@ -6,6 +6,7 @@ Whoever opens it to others (``chmod``) opens what people browse, never what only
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 import structlog
@@ -41,8 +42,14 @@ def make_home(home: Path) -> None:
         make_private_folder(home)
 
 
-def close_private(home: Path) -> None:
-    """Close to others what an earlier version left open. A folder that is not ours to close is told of."""
+def close_private(home: Path, services: Collection[str] = ()) -> None:
+    """Close to others what an earlier version left open, and make those folders of ``services`` that are to be closed.
+
+    A folder that is not ours to close is told of.
+    """
+    for name in PRIVATE:
+        if name in services:
+            make_private_folder(home / name)
     for folder in (home / name for name in PRIVATE):
         if not folder.is_dir() or not folder.stat().st_mode & OF_OTHERS:
             continue

@@ -78,7 +78,7 @@ async def run_services(services: Sequence[Service], home: Path, deadline: Deadli
         finally:
             deadline.cancel()
     settings = PlatformSettings.load(home, "platform")
-    close_private(home)
+    close_private(home, [service.name for service in services])
     name = services[0].name if len(services) == 1 else "up"
     with _locks(home, services), _tracing(name):
         async with _signals(deadline) as stopping, AsyncExitStack() as stack:
