@@ -43,7 +43,7 @@ async def test_rotten_objects_are_found_and_healed(
         rig.store_behind(rig.location.key(blob.sha256), b"rotten bits")
 
     found = await verify(tmp_path, lambda _done: None)
-    healed = await verify(tmp_path, lambda _done: None, heal=True)
+    healed = await verify(tmp_path, lambda _done: None, with_heal=True)
 
     assert found.blobs == 3
     assert set(found.unhealed) == {blob.sha256 for blob in blobs[:2]}

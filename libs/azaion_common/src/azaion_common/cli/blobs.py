@@ -81,7 +81,7 @@ def _verify(home: Path, *, heal: bool) -> Verification:
     columns = (TextColumn("{task.description}"), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("blobs read", total=None)
-        return asyncio.run(verify_blobs(home, lambda done: bar.update(task, completed=done), heal=heal))
+        return asyncio.run(verify_blobs(home, lambda done: bar.update(task, completed=done), with_heal=heal))
 
 
 def _show(found: Verification) -> None:

@@ -24,6 +24,7 @@ from azaion_common.runtime.health import Health
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.storage import BlobStore
 from azaion_common.storage.counting import CountedBlobs
+from azaion_common.storage.healing import HealingBlobs
 from azaion_common.streams import EventLog
 from azaion_common.streams.partitions import Partitioning
 
@@ -115,11 +116,17 @@ async def open_platform(
             async with Readings.open(url, service) as readings:
                 yield readings
 
-        yield Platform(
+        async def heal_blob(sha256: str) -> bool:
+            from azaion_common.runtime.healing import heal, is_sound  # noqa: PLC0415 - most processes never need it
+
+            return await is_sound(blobs, sha256) or bool(await heal(platform, {sha256}))
+
+        embedded = settings.blobs_url is None and settings.streams_url is None
+        platform = Platform(
             home=home,
             log=log,
             jobs=jobs,
-            blobs=CountedBlobs(blobs),
+            blobs=CountedBlobs(HealingBlobs(blobs, heal_blob) if embedded else blobs),
             catalogue=catalogue_of(home, settings),
             stopping=stopping or asyncio.Event(),
             health=Health(),
@@ -128,6 +135,7 @@ async def open_platform(
             open_releases=open_releases,
             open_readings=open_readings,
         )
+        yield platform
 
 
 @asynccontextmanager

@@ -15,23 +15,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from azaion_common.annotations import wire
 from azaion_common.errors import PermanentError
 from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets, images
 from azaion_common.events.codec import UnknownEventType, decode
-from azaion_common.runtime.discovery import load_service, service_names
+from azaion_common.runtime.healing import MEDIA_TYPE, heal, is_sound, records
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import blobs_path, check_exists
 from azaion_common.runtime.verification import Verification, remember
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Record
 
 VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
 AT_ONCE = 4
-_PAGE = 50
-_MEDIA_TYPE = "application/octet-stream"
 Progress = Callable[[int], None]
 """Told how many blobs were looked at so far."""
 
@@ -57,8 +53,8 @@ class _Told:
     missing: set[str]
 
 
-async def verify(home: Path, progress: Progress, *, heal: bool = False) -> Verification:
-    """Read and hash every blob; with ``heal``, mend what can be mended. Services may be at work meanwhile.
+async def verify(home: Path, progress: Progress, *, with_heal: bool = False) -> Verification:
+    """Read and hash every blob; with ``with_heal``, mend what can be mended. Services may be at work meanwhile.
 
     Raises:
         PermanentError: ``home_missing``, and what the transports raise.
@@ -68,7 +64,7 @@ async def verify(home: Path, progress: Progress, *, heal: bool = False) -> Verif
     check_exists(home, settings)
     async with open_platform(home, settings) as platform:
         found = await _look(platform.blobs, _files(home, settings), progress)
-        healed = await _heal(platform, found) if heal else _Healed()
+        healed = await _heal(platform, found) if with_heal else _Healed()
     result = Verification(
         at=datetime.now(UTC),
         blobs=found.blobs,
@@ -91,7 +87,7 @@ async def _look(blobs: BlobStore, files: FileBlobStore | None, progress: Progres
 
     async def look(sha256: str, size_bytes: int) -> None:
         try:
-            if not await _is_sound(blobs, sha256):
+            if not await is_sound(blobs, sha256):
                 found.rotten.add(sha256)
         finally:
             slots.release()
@@ -113,18 +109,6 @@ async def _look(blobs: BlobStore, files: FileBlobStore | None, progress: Progres
     return found
 
 
-async def _is_sound(blobs: BlobStore, sha256: str) -> bool:
-    digest = hashlib.sha256()
-    try:
-        async for chunk in blobs.read(sha256):
-            digest.update(chunk)
-    except PermanentError as error:
-        if error.code != "blob_missing":
-            raise
-        return True  # taken away since it was listed
-    return digest.hexdigest() == sha256
-
-
 async def _heal(platform: Platform, found: _Found) -> _Healed:
     """Put what can be had again, and have everything that people browse show it."""
     strays = await asyncio.to_thread(_strays, platform.home, found.inodes) if found.inodes else []
@@ -133,10 +117,9 @@ async def _heal(platform: Platform, found: _Found) -> _Healed:
     healed: set[str] = set()
     for path, sha256 in strays:
         if sha256 in wanted - healed:
-            await platform.blobs.put_file(path, _MEDIA_TYPE)
+            await platform.blobs.put_file(path, MEDIA_TYPE)
             healed.add(sha256)
-    healed |= await _from_messages(platform, wanted - healed)
-    healed |= await _from_services(platform, wanted - healed)
+    healed |= await heal(platform, wanted - healed)
     links = await _link_again(platform, found.inodes, healed)
     for path, sha256 in strays:
         right = told.shown.get(path.stem)
@@ -190,45 +173,6 @@ async def _told(platform: Platform, names: Collection[str]) -> _Told:
 
 
 async def _events(platform: Platform, stream: str) -> AsyncIterator[Event]:
-    async for record in _records(platform, stream):
+    async for record in records(platform, stream):
         with suppress(UnknownEventType, PermanentError):  # whoever consumes it has told of it
             yield decode(record.body).event
-
-
-async def _records(platform: Platform, stream: str) -> AsyncIterator[Record]:
-    for part in platform.partitioning.streams(stream):
-        offset = 0
-        while batch := await platform.log.read(part, offset, limit=_PAGE):
-            for record in batch:
-                yield record
-            offset = batch[-1].offset + 1
-
-
-async def _from_messages(platform: Platform, wanted: Collection[str]) -> set[str]:
-    """From the messages that brought pictures in, or that were refused and kept as they came."""
-    healed: set[str] = set()
-    if not wanted:
-        return healed
-    async for record in _records(platform, wire.STREAM):
-        for data in (record.body, await asyncio.to_thread(_picture_in, record)):
-            sha256 = hashlib.sha256(data).hexdigest()
-            if data and sha256 in wanted and sha256 not in healed:
-                await platform.blobs.put(data, _MEDIA_TYPE)
-                healed.add(sha256)
-    return healed
-
-
-def _picture_in(record: Record) -> bytes:
-    return wire.remains_of(record.body).image or b""
-
-
-async def _from_services(platform: Platform, wanted: Collection[str]) -> set[str]:
-    """Made again by whoever makes such blobs."""
-    for name in service_names() if wanted else ():
-        if remake := load_service(name).remake:
-            await remake(platform, wanted)
-    return {sha256 for sha256 in wanted if await _is_there(platform.blobs, sha256)}
-
-
-async def _is_there(blobs: BlobStore, sha256: str) -> bool:
-    return await blobs.size(sha256) is not None and await _is_sound(blobs, sha256)
