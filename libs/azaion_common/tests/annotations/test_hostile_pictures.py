@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 import threading
@@ -87,11 +88,25 @@ def test_a_picture_in_a_process_of_its_own_is_the_same() -> None:
     assert (facts.media_type, facts.width, facts.height) == ("image/jpeg", 7000, 7000)
 
 
-def test_a_picture_that_takes_too_long_is_killed() -> None:
+def test_a_picture_that_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time is that of a processor, so that a busy machine refuses nothing; when it is over, so is the process."""
+    monkeypatch.setattr("azaion_common.annotations.picture_process._WALL_FACTOR", 1000)
     limits = PictureLimits(max_scans=100_000, max_unpacking_ratio=10_000, timeout_s=1)
 
-    assert verdict(many_scans(2000), limits) == "picture_too_slow"
+    assert verdict(many_scans(3000), limits) == "picture_too_slow"
+
+
+def test_a_picture_that_stands_still_is_killed() -> None:
+    """A process that takes no time of a processor gets three times as much on the clock."""
+    process = PictureProcess(PictureLimits(max_scans=100_000, max_unpacking_ratio=10_000, timeout_s=1))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(process.inspect, many_scans(3000))
+        while process._running is None:
+            time.sleep(0.001)
+        process._running.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(PermanentError, match="picture_too_slow"):
+            answer.result(timeout=20)
 
 
 def test_the_memory_of_the_process_is_limited() -> None:

@@ -137,9 +137,10 @@ def test_a_process_that_is_stuck_ends_anyway(start: Started) -> None:
     assert running.wait(20) == 1
 
 
-def test_a_thread_that_is_stuck_keeps_no_process(start: Started) -> None:
+@pytest.mark.parametrize("service", ["waits_for_a_thread", "leaves_a_thread"])
+def test_a_thread_that_is_stuck_keeps_no_process(start: Started, service: str) -> None:
     """Services that have ended in order are enough: nobody waits for a thread, and nobody is told that all has stopped."""
-    running = start("waits_for_a_thread", "leaves_a_thread")
+    running = start(service)
     running.terminate()
     _, stderr = running.communicate(timeout=20)
 

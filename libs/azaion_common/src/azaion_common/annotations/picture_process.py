@@ -60,18 +60,17 @@ class PictureProcess:
 
     def _try(self, data: bytes) -> dict[str, Any] | None:
         """What the process says; None when it died without a word."""
-        process = self._start()
-        try:
-            self._running = process
-            if self._closed:
+        with self._start() as process:
+            try:
+                self._running = process
+                if self._closed:
+                    process.kill()
+                said, _ = process.communicate(data, timeout=_WALL_FACTOR * self._limits.timeout_s)
+            except subprocess.TimeoutExpired:
+                raise _too_slow(self._limits.timeout_s) from None
+            finally:
                 process.kill()
-            said, _ = process.communicate(data, timeout=_WALL_FACTOR * self._limits.timeout_s)
-        except subprocess.TimeoutExpired:
-            raise _too_slow(self._limits.timeout_s) from None
-        finally:
-            process.kill()
-            process.communicate()
-            self._running = None
+                self._running = None
         if self._closed:
             raise TransientError("decoder_closed", "the picture was not decoded: the service stops")
         if process.returncode == -signal.SIGXCPU:

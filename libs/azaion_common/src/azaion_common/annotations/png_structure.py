@@ -45,14 +45,15 @@ def look(data: bytes, limits: PictureLimits) -> Structure:
 
 def _without_the_rest(data: bytes, limits: PictureLimits) -> tuple[bytes, int]:
     """The file without the chunks that make no pixels, and the orientation that one of those told."""
-    kept, orientation, parts, at = [MAGIC], NORMAL, 0, len(MAGIC)
+    view, orientation, parts, at = memoryview(data), NORMAL, 0, len(MAGIC)
+    kept: list[bytes | memoryview] = [MAGIC]
     while at + _CHUNK.size <= len(data):
         parts += 1
         limits.check_parts(parts)
         length, kind = _CHUNK.unpack_from(data, at)
         content, after = at + _CHUNK.size, at + _CHUNK.size + length + _CHECKSUM_BYTES
         if kind in _MAKE_PIXELS:
-            kept.append(data[at:after])
+            kept.append(view[at:after])
         elif kind == b"eXIf" and orientation == NORMAL:
             orientation = orientation_of(data[content : content + min(length, MAX_BYTES)])
         if kind == b"IEND":
