@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import httpx
 import pytest
@@ -23,6 +23,7 @@ from azaion_common.packages import (
     split_package,
     wrap_context,
 )
+from azaion_common.storage import BlobStore
 from azaion_inferencer.adapters.release_download import Account, ReleaseDownload
 
 MODEL = bytes(range(256)) * 40
@@ -72,16 +73,23 @@ class World:
         return httpx.Response(200, content=self.small) if known else httpx.Response(404)
 
     async def fetch(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> bytes:
-        transport = httpx.MockTransport(answer or self.api)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            account = Account("edge@example.org", SecretStr(self.password))
-            store: Any = nullcontext(self.store)
-            download = ReleaseDownload(
-                client, lambda: account, lambda: store, lambda: WRAPPER, self.cache, self.own.get, 0.001
-            )
-            fetched = await download.fetch(self.released)
-            assert fetched.small == self.small or self.own
-            return fetched.content
+        def client() -> httpx.AsyncClient:
+            transport = httpx.MockTransport(answer or self.api)
+            return httpx.AsyncClient(transport=transport, base_url="http://api")
+
+        account, store = Account("edge@example.org", SecretStr(self.password)), self.store
+        download = ReleaseDownload(
+            client,
+            lambda: account,
+            lambda: nullcontext(cast("BlobStore", store)),
+            lambda: WRAPPER,
+            self.cache,
+            self.own.get,
+            0.001,
+        )
+        fetched = await download.fetch(self.released)
+        assert fetched.small == self.small or self.own
+        return fetched.content
 
 
 @pytest.fixture
@@ -249,6 +257,21 @@ async def test_an_api_that_does_not_answer_is_a_transient_error(world: World) ->
 
     with pytest.raises(TransientError):
         await world.fetch(fail)
+
+
+async def test_an_api_on_this_home_that_is_stopped_is_not_needed(world: World) -> None:
+    """Its files are at hand: the small part is taken from them, and checked like any other."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    world.own = {world.released.small.sha256: world.small}
+    assert await world.fetch(fail) == MODEL
+
+    world.own = {world.released.small.sha256: flipped(world.small, 60)}
+    with pytest.raises(PermanentError) as refused:
+        await world.fetch(fail)
+    assert refused.value.code == "package_parts_mismatch"
 
 
 async def test_an_answer_without_a_token_is_refused(world: World) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform as machine
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import structlog
 
 from azaion_common.detection.runtimes import load, runtime_version
@@ -29,6 +29,9 @@ from azaion_inferencer.ports import Fetched, ReleasedModel
 from azaion_inferencer.settings import InferencerSettings
 from azaion_inferencer.trial import TrialJob
 from azaion_inferencer.trying import try_out
+
+if TYPE_CHECKING:
+    import httpx
 
 API_TIMEOUT_S = 30.0
 DEFAULT_CONFIDENCE = 0.25
@@ -173,23 +176,26 @@ async def open_device(platform: Platform, settings: InferencerSettings) -> Async
     kept = KeptReleases(
         home / "inferencer", settings.target, DeviceSeal(home / settings.seal_key), trust.name
     )
-    async with httpx.AsyncClient(base_url=platform.api_url, timeout=API_TIMEOUT_S) as client:
-        yield Device(
-            feed=ReleaseFeed(
-                platform.log, Rules(settings.target, trust, settings.max_release_jump), kept.floor
-            ),
-            download=ReleaseDownload(
-                client=client,
-                account=lambda: read_account(home / settings.account),
-                open_store=platform.open_releases,
-                wrapper=lambda: FleetKeyWrapper(load_fleet_key(home / settings.fleet_key)),
-                cache=kept.parts,
-                own_small=_SmallPartsOf(home),
-            ),
-            kept=kept,
-            trust=trust,
-            settings=settings,
-        )
+    yield Device(
+        feed=ReleaseFeed(platform.log, Rules(settings.target, trust, settings.max_release_jump), kept.floor),
+        download=ReleaseDownload(
+            open_api=lambda: _open_api(platform.api_url),
+            account=lambda: read_account(home / settings.account),
+            open_store=platform.open_releases,
+            wrapper=lambda: FleetKeyWrapper(load_fleet_key(home / settings.fleet_key)),
+            cache=kept.parts,
+            own_small=_SmallPartsOf(home),
+        ),
+        kept=kept,
+        trust=trust,
+        settings=settings,
+    )
+
+
+def _open_api(url: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    import httpx  # noqa: PLC0415 - a start from the cache does without it
+
+    return httpx.AsyncClient(base_url=url, timeout=API_TIMEOUT_S)
 
 
 @dataclass(frozen=True)

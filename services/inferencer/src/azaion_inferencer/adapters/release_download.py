@@ -15,9 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import httpx
 from pydantic import SecretStr
 
 from azaion_common.backoff import Backoff
@@ -37,6 +36,9 @@ from azaion_common.storage import BlobStore
 from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
 from azaion_inferencer.ports import Fetched, ReleasedModel
 
+if TYPE_CHECKING:
+    import httpx
+
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5
 _MAX_PROBLEM_BYTES = 1 << 16
@@ -53,14 +55,14 @@ class Account:
 
 @dataclass(frozen=True)
 class ReleaseDownload:
-    """Fetches releases. ``client`` has the API's base URL; ``cache`` is a folder for big parts.
+    """Fetches releases. ``open_api`` gives a client with the API's base URL; ``cache`` is a folder for big parts.
 
-    Account, store and wrapper are only asked for when something is to be fetched or opened: a device that has what it
+    API, account, store and wrapper are only asked for when something is to be fetched or opened: a device that has what it
     needs starts without them. ``own_small`` gives a small part by its SHA-256 where the API's files are at hand, for
     when the API is not.
     """
 
-    client: httpx.AsyncClient
+    open_api: Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
     account: Callable[[], Account]
     open_store: Callable[[], AbstractAsyncContextManager[BlobStore]]
     wrapper: Callable[[], KeyWrapper]
@@ -108,7 +110,7 @@ class ReleaseDownload:
         account = {"email": known.email, "password": known.password.get_secret_value()}
         answer = await self._post("/login", account, limit_bytes=1 << 16)
         try:
-            return str(httpx.Response(200, content=answer).json()["token"])
+            return str(json.loads(answer)["token"])
         except (ValueError, KeyError, TypeError) as error:
             raise PermanentError("api_unusable", "the API's answer to the login holds no token") from error
 
@@ -122,9 +124,14 @@ class ReleaseDownload:
     async def _post(
         self, path: str, body: dict[str, str], *, limit_bytes: int, token: str | None = None
     ) -> bytes:
+        import httpx  # noqa: PLC0415 - a start from the cache does without it
+
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            async with self.client.stream("POST", path, json=body, headers=headers) as answer:
+            async with (
+                self.open_api() as client,
+                client.stream("POST", path, json=body, headers=headers) as answer,
+            ):
                 if answer.is_error:
                     _refuse(answer.status_code, await _problem_code(answer, path), path)
                 return await _limited(answer, limit_bytes, path)

@@ -19,6 +19,7 @@ from rstream import exceptions, schema
 
 from azaion_common.backoff import Backoff
 from azaion_common.errors import PermanentError, TransientError
+from azaion_common.seldom import Seldom
 from azaion_common.streams import Message
 from azaion_common.streams.rabbitmq import messages as codec
 from azaion_common.streams.rabbitmq.cluster import Cluster
@@ -49,6 +50,7 @@ class Writer:
         self._stream = stream
         self._producer = producer
         self._turn = asyncio.Lock()
+        self._seldom = Seldom()
         self._stack = AsyncExitStack()
         self._link: Link | None = None
         self._stored = 0
@@ -69,18 +71,25 @@ class Writer:
             until, backoff = time.monotonic() + DEADLINE_S, Backoff(cap_s=2.0)
             while True:
                 try:
-                    return await self._send(numbered)
+                    await self._send(numbered)
                 except TransientError as error:
                     await self._discard()
                     final = self._producer is None or error.code == "log_regressed"
                     if final or time.monotonic() > until:
                         raise
-                    _log.warning(
-                        "stream.publish_in_doubt", stream=self._stream, code=error.code, error=error.message
-                    )
+                    if self._seldom.due(error.code):
+                        _log.warning(
+                            "stream.publish_in_doubt",
+                            stream=self._stream,
+                            code=error.code,
+                            error=error.message,
+                        )
                 except BaseException:  # cancelled with messages under way: what became of them is not known
                     await self._discard()
                     raise
+                else:
+                    self._seldom.over()
+                    return
                 await asyncio.sleep(backoff.next())
 
     async def close(self) -> None:
