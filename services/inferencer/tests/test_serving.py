@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 
 from azaion_common.errors import PermanentError
-from azaion_common.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices
+from azaion_common.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices, models
 from azaion_common.events.codec import decode
 from azaion_common.packages import signed
 from azaion_common.runtime.platform import Platform
+from azaion_common.streams import Message
 from azaion_inferencer import app
 from azaion_inferencer.adapters.kept_releases import KeptReleases
+from azaion_inferencer.adapters.release_feed import ReleaseFeed
+from azaion_inferencer.announcements import Look, Place
 from azaion_inferencer.device import Device, open_device
 from azaion_inferencer.latest import serving_latest
-from azaion_inferencer.serving import serving
+from azaion_inferencer.serving import keep_serving, serving
 from azaion_inferencer.settings import InferencerSettings
 
 Publishing = Any
@@ -131,6 +134,30 @@ async def run_service(platform: Platform, until: int) -> list[ModelLoaded | Mode
     return told
 
 
+async def test_a_restart_follows_from_where_it_was(
+    publishing: Publishing, releasing: Releasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place of the newest announcement is kept, and following begins there."""
+    for _ in range(3):
+        await publishing.platform.log.append(models.STREAM, [Message(b"noise")])
+    await publishing.release(1, releasing.model())
+    await run_service(publishing.platform, until=1)
+    begun: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+
+    async def follow(_feed: ReleaseFeed, place: Place) -> AsyncIterator[Look]:
+        begun.set_result(place)
+        yield await _never()
+
+    monkeypatch.setattr(ReleaseFeed, "follow", follow)
+    async with open_device(publishing.platform, QUICK) as device, serving(device) as served:
+        keeping = asyncio.create_task(keep_serving(device, served, app._Reporter(None, QUICK)))  # type: ignore[arg-type]
+        place = await begun
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+    assert place.offset == 3
+
+
 async def test_what_is_kept_is_neither_plain_nor_of_use_elsewhere(
     publishing: Publishing, releasing: Releasing
 ) -> None:
@@ -228,6 +255,7 @@ async def test_the_floor_outlives_restarts_and_lost_parts(
     async with open_device(publishing.platform, QUICK) as device:
         look = await device.feed.look(device.kept.place())
 
+        assert device.kept.floor().release == 5
         assert device.kept.releases() == ()
         assert look.newest is None or look.newest.release == 5
         assert [refusal.error.code for refusal in look.refusals] == ["release_outdated"]
