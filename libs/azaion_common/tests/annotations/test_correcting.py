@@ -72,6 +72,14 @@ def test_labels_are_corrected_with_a_copy_of_their_file(home: Path, tmp_path: Pa
     assert (after["clip_001"], after["clip_000"].sha256) == (before["clip_001"], before["clip_000"].sha256)
 
 
+def test_a_file_that_is_named_may_be_a_link(home: Path, tmp_path: Path) -> None:
+    """Whoever types a path means what it leads to."""
+    (tmp_path / "elsewhere.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (tmp_path / "clip_000.txt").symlink_to(tmp_path / "elsewhere.txt")
+
+    assert "1 edited: clip_000" in run("edit", tmp_path / "clip_000.txt", "--home", home).stdout
+
+
 def test_pictures_are_validated_and_deleted(home: Path, tmp_path: Path) -> None:
     """By name, or by a list in a file; what is so already needs no message."""
     (tmp_path / "names.txt").write_text("clip_001\n\nclip_002\n")

@@ -136,7 +136,7 @@ def _read(path: Path) -> str:
     from azaion_common.annotations.formats.regular_files import NotReadableError, read_regular  # noqa: PLC0415
 
     try:
-        return read_regular(path.absolute(), 4 << 20).decode("utf-8-sig")
+        return read_regular(path.resolve(), 4 << 20).decode("utf-8-sig")
     except (NotReadableError, UnicodeDecodeError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise PermanentError("labels_unreadable", f"{path} {reason}") from error
