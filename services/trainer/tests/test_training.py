@@ -284,6 +284,9 @@ async def test_a_run_says_on_what_it_runs_and_how_long(
     assert 1 < started.estimated_seconds < 60
     shown = [sample.labels for family in metrics.HARDWARE.collect() for sample in family.samples]
     assert shown == [{"device": "cpu", "name": "Testor 9000"}]
+    assert (
+        metrics.EPOCHS._value.get() == metrics.EPOCH._value.get() == 0
+    )  # it is over, and so no epoch of it runs
 
 
 @pytest.mark.usefixtures("stocked")

@@ -6,7 +6,7 @@ from azaion_common.events.models import Hardware
 
 PICTURE_EVENTS = Counter("azaion_trainer_picture_events", "Events about pictures, by type", ["type"])
 EPOCH = Gauge("azaion_trainer_epoch", "Epochs done of the running training; 0 when none runs")
-EPOCHS = Gauge("azaion_trainer_epochs", "Epochs of the running training")
+EPOCHS = Gauge("azaion_trainer_epochs", "Epochs of the running training; 0 when none runs")
 LOSS = Gauge("azaion_trainer_loss", "Training losses of the running training, by part", ["part"])
 QUALITY = Gauge(
     "azaion_trainer_quality_ratio",

@@ -182,8 +182,8 @@ class Trainer:
                 run.data_folder / "data.yaml", run.workdir / "train", run.parameters, on_epoch
             )
         finally:
-            metrics.EPOCH.set(0)
-            metrics.GPU_MEMORY.set(0)
+            for gauge in (metrics.EPOCH, metrics.EPOCHS, metrics.GPU_MEMORY):
+                gauge.set(0)
         if trained.hardware:
             metrics.show_hardware(trained.hardware)
         await self._tell(run.run_id, trained.curves)
