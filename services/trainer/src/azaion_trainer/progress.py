@@ -53,5 +53,5 @@ class RunProgress:
         parts = [f"epoch {self.done + 1} of {self.epochs}"]
         parts += [] if self.map50 is None else [f"mAP50 {self.map50:.3f}"]
         left = self.left_s(now)
-        parts += [] if left is None else [f"about {duration(left)} left"]
+        parts += [f"about {duration(left)} left"] if left else []  # an estimate that has run out says nothing
         return ", ".join(parts)

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(home: Home = None, *, as_json: AsJson = False) -> None:
-    """Every training run, oldest first, and every job that is not over."""
+    """List training runs and the jobs that are not over."""
     place = home_from(home)
     runs, pending = asyncio.run(read_runs(place)), asyncio.run(_pending(place))
     if as_json:
@@ -56,7 +56,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
 
 
 def show(run: Run, home: Home = None, *, as_json: AsJson = False) -> None:
-    """One training run: on what it ran, what was said before, how it ended."""
+    """Show on what a training ran and how it ended."""
     facts = _chosen(asyncio.run(read_runs(home_from(home))), run)
     if as_json:
         _write(facts.facts())
