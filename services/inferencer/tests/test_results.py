@@ -226,6 +226,27 @@ def test_a_line_is_acknowledged_within_a_second(tmp_path: Path) -> None:
         assert done.wait(1.0)
 
 
+def test_a_line_counts_as_safe_only_once_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that cannot sync acknowledges nothing: it is told once, and tried again."""
+    told, file, real, tried = list[str](), LineFile.continued(tmp_path / "out.jsonl"), os.fsync, Event()
+
+    def failing(descriptor: int) -> None:
+        tried.set()
+        raise OSError(5, "Input/output error")
+
+    with JsonLines(file, when_full="drop", tell=lambda code, _: told.append(code)) as sink:
+        monkeypatch.setattr("os.fsync", failing)
+        sink.write(shown(0))
+        assert tried.wait(5)
+        assert file.synced == 0
+        monkeypatch.setattr("os.fsync", real)
+
+    assert file.synced == 1
+    assert told == ["detections.not_synced"]
+
+
 def test_a_live_line_says_the_time_of_day(tmp_path: Path) -> None:
     """Seconds since a start that nobody knows are not enough for a camera."""
     with JsonLines(LineFile.continued(tmp_path / "out.jsonl")) as sink:
