@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
+from azaion_common.cli.root import print_error
+from azaion_common.detection.runtimes.outputs import Metadata
+from azaion_common.errors import PermanentError
 from azaion_common.printable import printable
+from azaion_common.runtime.logging import configure_logging
 
 
 @pytest.mark.parametrize(
@@ -25,3 +30,34 @@ from azaion_common.printable import printable
 def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
     """Escapes, C1 controls, line ends, direction marks and lone surrogates are shown as letters; writing is left."""
     assert printable(text) == shown
+
+
+def test_an_error_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file's name in a message, or in the hint, cannot colour the screen or hide the line."""
+    print_error(PermanentError("file_bad", "cannot read \x1b[2Ka.jpg", hint="rename \x1b]0;you\x07"))
+
+    said = capsys.readouterr().err
+    assert r"\x1b[2Ka.jpg" in said
+    assert r"\x1b]0;you\x07" in said
+
+
+def test_a_log_line_on_a_terminal_is_shown_and_not_obeyed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a message of others says about itself is text."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    configure_logging("info")
+    try:
+        structlog.get_logger().info("picture.refused", name="\x1b]0;mine\x07")
+    finally:
+        structlog.reset_defaults()
+
+    assert r"\x1b]0;mine\x07" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", ["{0: 'car', 1: '\\x1b[31mtruck'}", "['car', '\\x1b[31mtruck']"])
+def test_class_names_of_a_model_are_text(names: str) -> None:
+    """Whatever a model's file calls its classes: everything behind it gets words that steer nothing."""
+    parsed = Metadata.parse({"names": names, "imgsz": "[32, 32]"}, (1, 3, 32, 32))
+
+    assert parsed.names == {0: "car", 1: r"\x1b[31mtruck"}

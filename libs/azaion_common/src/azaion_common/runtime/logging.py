@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from azaion_common.printable import printable
+
 _SECRET_WORDS = ("password", "secret", "token", "authorization", "wrapped_key")
 
 
@@ -23,6 +25,7 @@ def configure_logging(level: str = "info", *, service: str | None = None) -> Non
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _hide_secrets,
+            _without_steering,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info if not sys.stderr.isatty() else _as_is,
             renderer,
@@ -40,6 +43,16 @@ def _hide_secrets(_logger: Any, _method: str, fields: MutableMapping[str, Any]) 
     for name in fields:
         if any(word in name.lower() for word in _SECRET_WORDS):
             fields[name] = "[hidden]"
+    return fields
+
+
+def _without_steering(
+    _logger: Any, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """On a terminal words of others are shown and not obeyed; JSON writes them out by itself."""
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = printable(value)
     return fields
 
 

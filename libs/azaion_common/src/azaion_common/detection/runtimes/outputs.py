@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from azaion_common.detection.boxes import nms
 from azaion_common.errors import PermanentError
+from azaion_common.printable import printable
 
 _ROW = 6
 _BOX = 4
@@ -151,4 +152,6 @@ def _literal(text: str) -> Any:
 
 
 def _items(names: Mapping[int, str] | list[str]) -> list[tuple[int, str]]:
-    return list(names.items()) if isinstance(names, Mapping) else list(enumerate(names))
+    """Ids and names; a file's words go to terminals, films and metrics, and steer none of them."""
+    items = names.items() if isinstance(names, Mapping) else enumerate(names)
+    return [(class_id, printable(str(name))) for class_id, name in items]
