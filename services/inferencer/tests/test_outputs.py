@@ -177,7 +177,7 @@ from azaion_inferencer.adapters.film import Film
 image = np.full((24, 40, 3), 90, np.uint8)
 film = Film(Path(sys.argv[1]), image, 25)
 for number in range(100):
-    film.write(image, number / 25)
+    film.write(image, 36_000 + number / 25)
 os.kill(os.getpid(), 9)
 """
 
@@ -189,6 +189,8 @@ def test_a_killed_film_can_be_played_up_to_its_last_second(tmp_path: Path) -> No
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
 
     assert sum(1 for _ in VideoFile(path).frames()) >= 75
+    with av.open(str(path)) as film:
+        assert next(film.decode(video=0)).time == 0
 
 
 def test_a_film_on_a_full_disk_can_be_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from azaion_common.errors import PermanentError, TransientError
 from azaion_inferencer import watching
+from azaion_inferencer.adapters.line_series import LineSeries
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.ports import Dropped, Frame, FrameSource
 from azaion_inferencer.settings import InferencerSettings
@@ -88,10 +90,13 @@ class Silent:
     total = None
 
     def __init__(self) -> None:
+        self.looked_at = Event()
         self.stopped = Event()
 
     def frames(self) -> Iterator[Frame | Dropped]:
+        self.looked_at.set()
         self.stopped.wait(30)
+        time.sleep(0.05)  # whoever does not wait for the end is found out
         yield from ()
 
     def stop(self) -> None:
@@ -102,13 +107,14 @@ async def test_stopping_the_service_ends_a_silent_camera_and_closes_its_file(
     kit: Kit, settings: InferencerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next start is not told that another process writes the results."""
-    monkeypatch.setattr(watching, "open_source", sources(Silent(), Silent()))
-    begun = Event()
-    begun.set()
+    camera = Silent()
+    monkeypatch.setattr(watching, "open_source", sources(camera))
     with ModelSlot(kit.loaded()) as slot:
-        for _ in range(2):
-            async with asyncio.timeout(10):
-                await watched(tmp_path, settings, slot, begun)
+        async with asyncio.timeout(10):
+            await watched(tmp_path, settings, slot, camera.looked_at)
+
+    assert camera.stopped.is_set()
+    LineSeries(tmp_path / "results", "gate_7", settings.results_limits).close()
 
 
 async def test_a_model_that_answers_wrongly_does_not_end_the_service(

@@ -14,6 +14,7 @@ from azaion_inferencer.ports import Image
 
 Capture = Any
 """cv2.VideoCapture, or what behaves so."""
+_ERRORS_ONLY = cv2.utils.logging.LOG_LEVEL_ERROR
 
 
 class Camera:
@@ -39,6 +40,9 @@ class Camera:
 @contextmanager
 def open_camera(index: int, capture: Capture = cv2.VideoCapture) -> Iterator[Camera]:
     """Open the camera. Raises SourceLostError when there is none, or it is in use."""
+    cv2.utils.logging.setLogLevel(
+        _ERRORS_ONLY
+    )  # it warns of each attempt, and there may be one every half minute for weeks
     opened = capture(index)
     try:
         if not opened.isOpened():
