@@ -73,6 +73,7 @@ class OneBox:
 
     input_size = (24, 40)
     batch_size = 4
+    executed_by = "a test"
     names = {0: "car"}  # noqa: RUF012 - as Model has it
 
     def raw(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
