@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
+import psutil
 import pytest
 
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.network_stream import open_stream
-from azaion_inferencer.adapters.orientation import UPRIGHT, Orientation
+from azaion_inferencer.adapters.orientation import UPRIGHT, Holding, Orientation
 from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import run
@@ -76,3 +79,38 @@ def test_frames_of_a_live_source_are_upright_too(
 def test_a_matrix_that_says_nothing_leaves_the_picture_alone(matrix: bytes) -> None:
     """No matrix, an empty one and one without meaning are no turn."""
     assert Orientation.of_matrix(matrix) == UPRIGHT
+
+
+def test_pictures_are_released_as_they_are_used(kit: Kit, tmp_path: Path) -> None:
+    """Asking how a picture is to be held does not keep it: memory stays flat without a garbage collection."""
+    path = kit.film(tmp_path / "a.mp4", count=60, size=(720, 1280), codec="mpeg4", matrix=(0, 1, -1, 0))
+    memory = psutil.Process().memory_info
+    gc.collect()
+    gc.disable()
+    try:
+        grown = [memory().rss for frame in VideoFile(path).frames() if frame.decode().shape == (1280, 720, 3)]
+    finally:
+        gc.enable()
+
+    assert len(grown) == 60
+    assert grown[-1] - grown[10] < 30_000_000
+
+
+def test_a_turn_in_the_middle_is_followed(kit: Kit, tmp_path: Path) -> None:
+    """What a stream says later counts from then on; a mirror that is no turn is seen at a key frame."""
+    pictures = [
+        next(av.open(str(kit.film(tmp_path / f"{name}.mp4", 1, matrix=matrix))).decode(video=0))
+        for name, matrix in (
+            ("a", (1, 0, 0, 1)),
+            ("b", (0, 1, -1, 0)),
+            ("c", (1, 0, 0, 1)),
+            ("d", (1, 0, 0, -1)),
+        )
+    ]
+    holding = Holding()
+
+    held = [holding.of(picture) for picture in pictures[:3]]
+    later = [holding.of(pictures[3]) for _ in range(30)]
+
+    assert held == [UPRIGHT, Orientation(transposed=True, mirrored_x=True), UPRIGHT]
+    assert later[-1] == Orientation(mirrored_y=True)

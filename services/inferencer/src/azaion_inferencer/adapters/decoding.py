@@ -12,7 +12,7 @@ import av.error
 import av.video
 
 from azaion_common.errors import PermanentError
-from azaion_inferencer.adapters.orientation import orientation
+from azaion_inferencer.adapters.orientation import UPRIGHT, Holding, Orientation
 from azaion_inferencer.ports import Image
 
 VideoPacket: TypeAlias = "av.Packet[av.video.stream.VideoStream]"
@@ -35,12 +35,12 @@ def decoded(packet: VideoPacket) -> Iterator[av.VideoFrame | None]:
     yield from pictures
 
 
-def pixels(picture: av.VideoFrame | None) -> partial[Image]:
+def pixels(picture: av.VideoFrame | None, holding: Holding) -> partial[Image]:
     """The conversion of a picture to blue-green-red, upright, to be done later; of a damaged one, the error."""
-    return partial(_converted, picture)
+    return partial(_converted, picture, UPRIGHT if picture is None else holding.of(picture))
 
 
-def _converted(picture: av.VideoFrame | None) -> Image:
+def _converted(picture: av.VideoFrame | None, orientation: Orientation) -> Image:
     if picture is None:
         raise PermanentError("frame_undecodable", "the frame is damaged")
-    return orientation(picture).applied(cast("Image", picture.to_ndarray(format="bgr24")))
+    return orientation.applied(cast("Image", picture.to_ndarray(format="bgr24")))

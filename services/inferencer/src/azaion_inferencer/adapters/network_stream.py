@@ -15,6 +15,7 @@ import av.error
 
 from azaion_inferencer.adapters.decoding import VideoPacket, decoded, frame_rate, pixels
 from azaion_inferencer.adapters.live_source import Decode, SourceLostError
+from azaion_inferencer.adapters.orientation import Holding
 
 Opener = Callable[[str, float], av.container.InputContainer]
 """Connects to a URL within so many seconds, which are also the limit for each later read."""
@@ -42,6 +43,7 @@ class NetworkStream:
     def __init__(self, container: av.container.InputContainer, timeout_s: float) -> None:
         self._container = container
         self._timeout_s = timeout_s
+        self._holding = Holding()
         self._stream = container.streams.video[0]
 
     @property
@@ -54,7 +56,8 @@ class NetworkStream:
         try:
             for packet in self._container.demux():
                 if packet.stream is self._stream:
-                    yield from map(pixels, decoded(cast("VideoPacket", packet)))
+                    for picture in decoded(cast("VideoPacket", packet)):
+                        yield pixels(picture, self._holding)
                     last = monotonic()
                 elif monotonic() - last > self._timeout_s:
                     raise SourceLostError("it sends no pictures any more")

@@ -12,6 +12,7 @@ import numpy as np
 from azaion_inferencer.ports import Image
 
 _MATRIX_ENTRIES = 9
+_LOOKED_AT_EVERY = 25
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,26 @@ class Orientation:
 UPRIGHT = Orientation()
 
 
-def orientation(picture: av.VideoFrame) -> Orientation:
-    """How a decoded picture is to be held; the container's word and the stream's both end up at the picture."""
-    matrix = picture.side_data.get("DISPLAYMATRIX", None)
-    return UPRIGHT if matrix is None else Orientation.of_matrix(bytes(cast("bytes", matrix)))
+class Holding:
+    """How the pictures of one stream are to be held, from the first to the last.
+
+    Looking at a picture's matrix keeps all of its pixels alive until the next garbage collection (PyAV's side data and
+    picture refer to each other): that is done for few pictures, and the angle, which costs nothing, tells of changes.
+    """
+
+    def __init__(self) -> None:
+        self._orientation = UPRIGHT
+        self._angle: int | None = None
+        self._since_look = 0
+
+    def of(self, picture: av.VideoFrame) -> Orientation:
+        """For the next picture of the stream; the container's word and the stream's both end up at the picture."""
+        self._since_look += 1
+        due = picture.key_frame and self._since_look >= _LOOKED_AT_EVERY
+        if due or picture.rotation != self._angle:
+            self._angle, self._since_look = picture.rotation, 0
+            matrix = picture.side_data.get("DISPLAYMATRIX", None)
+            self._orientation = (
+                UPRIGHT if matrix is None else Orientation.of_matrix(bytes(cast("bytes", matrix)))
+            )
+        return self._orientation

@@ -16,6 +16,7 @@ import numpy as np
 
 from azaion_common.errors import PermanentError
 from azaion_inferencer.adapters.decoding import pixels
+from azaion_inferencer.adapters.orientation import Holding
 from azaion_inferencer.ports import Frame, Image
 
 SUFFIXES = frozenset(
@@ -131,4 +132,4 @@ def _decoded(content: bytes) -> Image | None:
 def _first_frame(content: bytes) -> Image | None:
     with av.open(io.BytesIO(content), "r") as container:
         picture = next(container.decode(video=0), None)
-        return None if picture is None else pixels(picture)()
+        return None if picture is None else pixels(picture, Holding())()

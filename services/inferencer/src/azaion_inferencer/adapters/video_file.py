@@ -13,6 +13,7 @@ import av.error
 
 from azaion_common.errors import PermanentError
 from azaion_inferencer.adapters.decoding import VideoPacket, decoded, frame_rate, pixels
+from azaion_inferencer.adapters.orientation import Holding
 from azaion_inferencer.ports import Frame
 
 _DECODING_THREADS = 2
@@ -37,6 +38,7 @@ class VideoFile:
         self._path = path
         self._stopped = False
         self._clock = _Clock()
+        self._holding = Holding()
         self._container = _open(path)
         if not self._container.streams.video:
             self._container.close()
@@ -81,7 +83,9 @@ class VideoFile:
     def _decoded(self, packet: VideoPacket, numbers: Iterator[int]) -> Iterator[Frame]:
         for picture in decoded(packet):
             number = next(numbers)
-            yield Frame(number, self._clock.time_s(picture, number, self.rate), pixels(picture))
+            yield Frame(
+                number, self._clock.time_s(picture, number, self.rate), pixels(picture, self._holding)
+            )
 
     def _check_index(self) -> None:
         """Refuse a file whose index points behind its end: it would play silently shorter."""
