@@ -327,6 +327,25 @@ def test_files_are_rotated_by_size_and_age_and_nothing_is_lost(tmp_path: Path) -
     assert len(files) >= 4
 
 
+def test_a_file_is_safe_before_the_next_one_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the newest file is repaired after a power cut: no other one may have an end that is not synced."""
+    wall, unsynced = Wall(), list[int]()
+    series = LineSeries(tmp_path, "cam", SMALL, compress=False, now=wall.now, clock=wall.clock)
+    first = series._file
+    open_next = LineFile.continued
+
+    def opening(path: Path) -> LineFile:
+        unsynced.append(first.written - first.synced)
+        return open_next(path)
+
+    monkeypatch.setattr(LineFile, "continued", opening)
+    for number in range(40):
+        series.append(line(number))
+    series.close()
+
+    assert unsynced[0] == 0
+
+
 def test_closed_files_are_compressed_and_the_oldest_go(tmp_path: Path) -> None:
     """All files together stay within the bound; what goes is told, and it is the oldest."""
     wall = Wall()
