@@ -381,6 +381,24 @@ def test_a_service_that_starts_again_goes_on_with_the_same_file(tmp_path: Path) 
     assert numbers(path) == list(range(10))
 
 
+def test_a_full_file_that_a_power_cut_tore_is_repaired_before_the_next_one_begins(tmp_path: Path) -> None:
+    """Too big or too old to go on with is no reason to leave half a line in it."""
+    for hours, lines in ((0, 40), (48, 1)):
+        folder = tmp_path / str(hours)
+        folder.mkdir()
+        torn = folder / "cam-20260101T080000Z.jsonl"
+        torn.write_bytes(b"".join(map(line, range(lines))) + b'{"fra')
+        wall = Wall()
+        wall.later(hours * 3600 + 1)
+
+        series = LineSeries(folder, "cam", SMALL, compress=False, now=wall.now, clock=wall.clock)
+        series.append(line(lines))
+        series.close()
+
+        assert numbers(torn) == list(range(lines))
+        assert len(list(folder.iterdir())) == 2
+
+
 def test_a_clock_that_was_set_back_makes_no_file_older_than_it_is(tmp_path: Path) -> None:
     """A board without a battery wakes up in 1970: its new file is the newest all the same, and is not the first to go."""
     wall, limits = Wall(), Limits(file_bytes=400, file_age_s=3600, series_bytes=20_000)

@@ -92,14 +92,13 @@ class LineSeries:
         self._keeper.shutdown()
 
     def _newest(self) -> LineFile:
-        """Go on with the newest file unless it is full or closed."""
+        """Go on with the newest file unless it is closed; one that is full is repaired all the same, and rotated next."""
         members = self._members()
         now = self._now()
         if members and members[-1].path.suffix == _SUFFIX:
             newest = members[-1]
             self._age_at_opening_s = max((now - newest.started).total_seconds(), 0.0)
-            if not self._limits.is_full(newest.path.stat().st_size, self._age_at_opening_s):
-                return self._opened(newest.path)
+            return self._opened(newest.path)
         return self._opened(self._folder / self._names.new(now, members))
 
     def _opened(self, path: Path) -> LineFile:
