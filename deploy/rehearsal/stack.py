@@ -71,7 +71,14 @@ class Stack:
             time.sleep(0.5)
 
     def containers(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.compose("ps", "-a", "--format", "json").splitlines()]
+        """As they are now; asked again when one went away while the list was made, as happens during ``up``."""
+        while True:
+            try:
+                lines = self.compose("ps", "-a", "--format", "json").splitlines()
+                return [json.loads(line) for line in lines]
+            except RehearsalError as error:
+                if "No such container" not in str(error):
+                    raise
 
     def kill(self, service: str) -> None:
         """As if its machine had lost power; it is started again, as compose does after a crash."""

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import shutil
-import ssl
 import stat
 import subprocess
 import sys
@@ -140,20 +139,30 @@ def test_a_device_whose_folder_is_deleted_is_let_in_no_more(folder: Path, tmp_pa
         assert ("device-roof" in text, "device-yard" in text) == (False, True)
 
 
-def test_servers_have_a_certificate_for_each_of_their_names(folder: Path) -> None:
-    """Signed by this installation's own authority; a later host is added to those before."""
-    context = ssl.create_default_context(cafile=folder / "ca.pem")
-    context.load_verify_locations(folder / "ca.pem")
-    verified = subprocess.run(
-        ["openssl", "verify", "-CAfile", folder / "ca.pem", folder / "server.pem"],
-        check=False,
-        capture_output=True,
-    )
+def test_servers_have_a_certificate_for_each_of_their_names(folder: Path, tmp_path: Path) -> None:
+    """Signed by this installation's own authority; a later host is added to those before, by the same one."""
+    later = tmp_path / "later"
+    shutil.copytree(folder, later)
 
-    assert verified.returncode == 0
-    assert {"server.example.org", "10.0.0.5", "rabbitmq", "api", "blob-store", "127.0.0.1"} <= set(
-        make_certificates._hosts_of(folder / "server.pem")
-    )
+    make(later, "--host", "second.example.org")
+
+    subprocess.run(["openssl", "verify", "-CAfile", folder / "ca.pem", later / "server.pem"], check=True)
+    names = {"server.example.org", "10.0.0.5", "rabbitmq", "api", "blob-store", "127.0.0.1"}
+    assert set(make_certificates._hosts_of(folder / "server.pem")) >= names
+    assert set(make_certificates._hosts_of(later / "server.pem")) >= names | {"second.example.org"}
+
+
+def test_a_certificate_that_runs_out_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month before; the authority stays, so that devices need nothing new."""
+    monkeypatch.setattr(make_certificates, "_SERVER_DAYS", "20")
+    make_certificates.make(tmp_path, ["server.example.org"])
+    authority = (tmp_path / "ca.pem").read_bytes()
+    monkeypatch.undo()
+
+    assert make_certificates.make(tmp_path, []) == ([], ["server.pem", "server-key.pem"])
+    assert make_certificates.make(tmp_path, []) == ([], [])
+    assert (tmp_path / "ca.pem").read_bytes() == authority
+    assert make_certificates.outer_host(tmp_path) == "server.example.org"
 
 
 def test_the_key_that_signs_releases_and_the_one_that_devices_pin_belong_together(folder: Path) -> None:
