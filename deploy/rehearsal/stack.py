@@ -9,7 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ class Stack:
         started = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
             going_up = pool.submit(self.compose, "up", "-d", "--no-build")
-            self.wait_healthy(started)
+            self.wait_healthy(started, going_up)
             going_up.result()
         self.wait_healthy(started)
 
-    def wait_healthy(self, started: float | None = None) -> None:
+    def wait_healthy(self, started: float | None = None, going_up: Future[str] | None = None) -> None:
         since = started or time.monotonic()
         while True:
             states = {each["Service"]: each for each in self.containers()}
@@ -65,6 +65,8 @@ class Stack:
             ill = sorted(service for service, state in states.items() if not _is_well(state))
             if states and not ill:
                 return
+            if going_up is not None and going_up.done():
+                going_up.result()  # what it could not do is the reason
             if time.monotonic() - since > HEALTHY_S:
                 logs = self.compose("logs", "--tail", "15", *ill)
                 raise RehearsalError(f"not healthy after {HEALTHY_S:g} s: {', '.join(ill)}\n{logs}")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def device(broker_source: BrokerSource) -> Iterator[StreamsLocation]:
+def device(broker_source: BrokerSource, monkeypatch: pytest.MonkeyPatch) -> Iterator[StreamsLocation]:
     """Where the folder of a device says that the broker is, but for the port."""
     port, server = free_port(), PrivateRabbit(broker_source)
     folder = server.folder / "secrets"
@@ -35,8 +35,8 @@ def device(broker_source: BrokerSource) -> Iterator[StreamsLocation]:
         "server_key": "server-key.pem",
     }.items():
         settings = settings.replace(f"/run/secrets/{name}\n", f"{inner}/{file}\n")
-    advertised = f"stream.advertised_tls_host = 127.0.0.1\nstream.advertised_tls_port = {port}\n"
-    server._extra_conf = settings + advertised
+    server._extra_conf = settings
+    monkeypatch.setenv("AZAION_STREAMS_HOST", "127.0.0.1")
     url = (folder / "devices/roof/secrets/streams_url").read_text()
     with server:
         server.manage("POST", "/definitions", json.loads((folder / "rabbitmq_definitions.json").read_text()))

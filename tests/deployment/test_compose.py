@@ -229,7 +229,14 @@ def test_the_gpu_image_has_the_onnx_runtime_that_everything_else_is_tested_with(
 
 def test_stream_clients_are_told_a_name_that_can_be_chosen() -> None:
     """A broker that names itself by its container's name loses every client from outside."""
-    content = COMPOSE["configs"]["rabbitmq_advertised"]["content"]
+    environment = SERVICES["rabbitmq"]["environment"]
+    settings = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
 
-    assert "${AZAION_STREAMS_HOST:-rabbitmq}" in content
-    assert "advertised" not in (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
+    assert environment["AZAION_STREAMS_HOST"] == "${AZAION_STREAMS_HOST:-rabbitmq}"
+    assert "stream.advertised_host = $(AZAION_STREAMS_HOST)\n" in settings
+    assert "stream.advertised_port = $(AZAION_STREAMS_PORT)\n" in settings
+
+
+def test_configurations_are_files() -> None:
+    """Compose copies one with a content of its own into its container, and cannot where the root file system is read-only."""
+    assert [name for name, each in COMPOSE["configs"].items() if "file" not in each] == []
