@@ -64,7 +64,8 @@ BROKER = {
     "publisher": _service(writes=("azaion.models",), jobs="publications"),
     "api": Broker(),
     DEVICE: Broker(reads=("azaion.models", _ACKNOWLEDGEMENTS), writes=("azaion.devices",)),
-    ANNOTATIONS: Broker(writes=("azaion-annotations",)),
+    # What the store holds already is told on azaion.images: an import sends what differs.
+    ANNOTATIONS: Broker(reads=("azaion.images",), writes=("azaion-annotations",)),
 }
 
 _OWN = (f"Read:{BLOBS}", f"Write:{BLOBS}")

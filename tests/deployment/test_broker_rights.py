@@ -58,6 +58,7 @@ READ_ONLY = {
     "ingestor": {ANNOTATIONS},
     "augmentor": {IMAGES},
     "trainer": {IMAGES},
+    "annotations": {IMAGES},
     "device": {MODELS, ACKNOWLEDGEMENTS},
     "device-roof": {MODELS, ACKNOWLEDGEMENTS},
 }
