@@ -356,6 +356,26 @@ async def test_the_command_says_why_there_is_nothing_to_run(
         await publishing.release(1, releasing.model(), key=releasing.stranger)
 
 
+async def test_a_first_release_that_is_on_its_way_is_waited_for(
+    publishing: Publishing, releasing: Releasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after a training, ``infer`` waits for its export and publication instead of finding nothing."""
+    looks = 0
+
+    async def is_coming(_platform: object) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await publishing.release(1, releasing.model())
+        return True
+
+    monkeypatch.setattr("azaion_inferencer.latest.is_coming", is_coming)
+    monkeypatch.setattr("azaion_inferencer.latest.LOOK_S", 0.01)
+
+    async with asyncio.timeout(20), serving_latest(publishing.platform.home, QUICK) as slot:
+        assert slot.current.model_id == f"{1:016x}"
+
+
 async def test_a_release_that_was_tried_here_is_not_tried_again(
     publishing: Publishing, releasing: Releasing, tried: list[str]
 ) -> None:

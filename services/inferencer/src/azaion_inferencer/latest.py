@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+from rich.console import Console
 
+from azaion_common.cli.patience import Patience
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.events import ModelPublished
-from azaion_common.runtime.platform import open_platform
+from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import check_exists
 from azaion_inferencer.announcements import Look
+from azaion_inferencer.coming import is_coming
 from azaion_inferencer.device import Device, open_device
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.serving import Serving, keep_serving, serving
@@ -24,6 +27,8 @@ NEWS_S = 1.5
 """How long a device that has a release to start with waits for word of a newer one."""
 FIRST_NEWS_S = 30.0
 """The same, of one that has none."""
+LOOK_S = 1.0
+"""How often it is looked for a first release that is on its way."""
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +36,8 @@ _log = structlog.get_logger(__name__)
 async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
     """A slot that holds the newest release of ``home`` and takes up each newer one.
 
-    Where nobody can be asked, it is the newest of those that were fetched before.
+    Where nobody can be asked, it is the newest of those that were fetched before. Where a first one is on its way, because
+    a training has just ended, it is waited for.
 
     Raises:
         PermanentError: ``home_missing``, ``no_release``, and what believing, fetching or opening the release raises.
@@ -44,6 +50,8 @@ async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncItera
         open_device(platform, settings) as device,
         serving(device) as served,
     ):
+        if not device.kept.releases():
+            await _wait_while_coming(platform, device)
         await _begin(device, served)
         slot = await served.slot()
         keeper = asyncio.create_task(keep_serving(device, served, _quietly))
@@ -52,6 +60,17 @@ async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncItera
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def _wait_while_coming(platform: Platform, device: Device) -> None:
+    with Patience(Console(stderr=True)) as patience:
+        while _is_silent(await _look(device, FIRST_NEWS_S)) and await is_coming(platform):
+            patience.say("the model that was trained last is being exported and published", about="coming")
+            await asyncio.sleep(LOOK_S)
+
+
+def _is_silent(look: Look | AzaionError) -> bool:
+    return isinstance(look, Look) and look.newest is None and not look.refusals
 
 
 async def _begin(device: Device, served: Serving) -> None:
