@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from azaion_common.events import Event, ExportFailed, ModelPublished, ModelTrained, PublishFailed
 from azaion_inferencer.coming import on_their_way
 
 ID = "0123456789abcdef"
-TRAINED = ModelTrained.model_construct(model_id=ID)
+
+
+def told(kind: Any, model_id: str = ID) -> Event:
+    """An event of ``kind`` of which only the model counts."""
+    event: Event = kind.model_construct(model_id=model_id)
+    return event
+
+
+TRAINED = told(ModelTrained)
 
 
 @pytest.mark.parametrize(
@@ -16,10 +26,10 @@ TRAINED = ModelTrained.model_construct(model_id=ID)
     [
         ([], set()),
         ([TRAINED], {ID}),
-        ([TRAINED, ModelPublished.model_construct(model_id=ID)], set()),
-        ([TRAINED, ExportFailed.model_construct(model_id=ID)], set()),
-        ([TRAINED, PublishFailed.model_construct(model_id=ID)], set()),
-        ([TRAINED, ModelPublished.model_construct(model_id="f" * 16)], {ID}),
+        ([TRAINED, told(ModelPublished)], set()),
+        ([TRAINED, told(ExportFailed)], set()),
+        ([TRAINED, told(PublishFailed)], set()),
+        ([TRAINED, told(ModelPublished, "f" * 16)], {ID}),
     ],
     ids=["nothing", "trained", "released", "not exported", "not published", "another released"],
 )
