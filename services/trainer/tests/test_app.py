@@ -72,6 +72,6 @@ def test_a_training_steps_back_where_everything_shares_one_machine(platform: Pla
         platform, settings=platform.settings.model_copy(update={"jobs_url": "amqp://broker:5672/"})
     )
 
-    assert niceness(platform, settings) == 10
+    assert niceness(platform, settings) == 5
     assert niceness(servers, settings) == 0
     assert niceness(platform, settings.model_copy(update={"niceness": 3})) == 3

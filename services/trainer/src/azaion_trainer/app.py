@@ -32,7 +32,7 @@ from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.tables import METADATA, PICTURES, POSITIONS, VARIANTS
 from azaion_trainer.training import Trainer
 
-EMBEDDED_NICENESS = 10
+EMBEDDED_NICENESS = 5
 
 
 async def run(platform: Platform) -> None:

@@ -18,6 +18,7 @@ from azaion_common.cli.output import stdout_console
 from azaion_common.cli.patience import Patience
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import ModelRejected, ModelTrained, models
+from azaion_common.printable import printable
 from azaion_common.runtime.running import is_running
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.settings_reference import describe
@@ -220,21 +221,21 @@ def _find(home: Path, digits: str | None) -> Path:
 
 
 def _show(manifest: Manifest, certificate: Certificate) -> None:
-    typer.echo(f"dataset {manifest.dataset_id}\nclasses {', '.join(manifest.class_names)}")
+    typer.echo(f"dataset {manifest.dataset_id}\nclasses {printable(', '.join(manifest.class_names))}")
     for side in SIDES:
         typer.echo(f"{side:6}{certificate.pictures[side]:7} pictures of {certificate.groups[side]} scenes")
     typer.echo(f"closest pictures across sides differ in {certificate.closest_across_sides} of 64 hash bits")
     for each in certificate.left_out:
-        typer.echo(f"left out: {each.name} ({each.reason})")
+        typer.echo(f"left out: {printable(each.name)} ({each.reason})")
     for name in manifest.classes_left_out:
-        typer.echo(f"class left out: {name} (no object on the train side)")
+        typer.echo(f"class left out: {printable(name)} (no object on the train side)")
 
 
 def _tell(facts: dict[str, Any], line: str, *, as_json: bool) -> None:
     if as_json:
         _write(facts)
     else:
-        typer.echo(line.format(**facts).strip())
+        typer.echo(printable(line.format(**facts).strip()))
 
 
 def _write(value: object) -> None:

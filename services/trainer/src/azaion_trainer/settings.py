@@ -57,7 +57,7 @@ class TrainerSettings(ServiceSettings):
     threads: int | None = Field(default=None, ge=1, le=1024)
     """Threads of a training on the CPU. None: one for each core."""
     niceness: int | None = Field(default=None, ge=0, le=19)
-    """How far a training steps back behind everything else on the machine, from 0 to 19. None: 10 where all services
+    """How far a training steps back behind everything else on the machine, from 0 to 19. None: 5 where all services
     share one home, 0 on servers."""
     overrides: dict[str, Any] = Field(default_factory=dict)
     """More training settings, as the toolchain knows them (``lr0``, ``mosaic``, ``patience``…)."""

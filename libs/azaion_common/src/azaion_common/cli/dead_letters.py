@@ -16,6 +16,7 @@ from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
+from azaion_common.printable import printable
 from azaion_common.runtime import dead_letters
 from azaion_common.runtime.dead_letters import DeadLetter
 from azaion_common.runtime.settings import home_from
@@ -53,7 +54,8 @@ def list_letters(
         return
     table = Table("id", "when (UTC)", "state", "reason", "message")
     for letter in shown:
-        table.add_row(*map(escape, (letter.id, _when(letter), letter.state, letter.reason, letter.message)))
+        cells = (letter.id, _when(letter), letter.state, letter.reason, letter.message)
+        table.add_row(*(escape(printable(cell)) for cell in cells))
     stdout_console().print(table)
 
 
@@ -74,7 +76,7 @@ def show(
         print_json(facts)
         return
     for name, value in facts.items():
-        typer.echo(f"{name:<12}{value}")
+        typer.echo(f"{name:<12}{printable(str(value))}")
     typer.echo(f"{'begins':<12}{body[:_PREVIEW_BYTES]!r}")
 
 

@@ -22,6 +22,7 @@ from azaion_common.errors import PermanentError
 from azaion_common.events import ModelLoaded, ModelLoadFailed, devices
 from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.events.envelope import Envelope
+from azaion_common.printable import printable
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import check_exists, open_log
 
@@ -69,7 +70,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
         return
     table = Table("device", "release", "model", "runtime", "since", "heard", "refused")
     for state in states:
-        table.add_row(*(escape(_printable(cell)) for cell in _cells(state)))
+        table.add_row(*(escape(printable(cell)[:_SHOWN_CHARS]) for cell in _cells(state)))
     stdout_console().print(table)
 
 
@@ -121,11 +122,6 @@ def _cells(state: DeviceState) -> tuple[str, ...]:
         f"{state.heard_at:%Y-%m-%d %H:%M}",
         f"release {refused.release}: {refused.code}" if refused else "",
     )
-
-
-def _printable(text: str) -> str:
-    """Names come from devices: nothing in them moves a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_SHOWN_CHARS]
 
 
 def _plain(state: DeviceState) -> dict[str, Any]:

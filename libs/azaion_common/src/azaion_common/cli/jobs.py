@@ -16,6 +16,7 @@ from azaion_common.cli.output import stdout_console
 from azaion_common.cli.run_records import RunRecord, read_runs
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import Job
+from azaion_common.printable import printable
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import check_exists, open_jobs
 
@@ -63,9 +64,9 @@ def show(run: Run, home: Home = None, *, as_json: AsJson = False) -> None:
         return
     typer.echo(f"run {facts.run_id}\nstate {facts.state}\non {facts.hardware or 'unknown'}")
     for note in facts.started.notes if facts.started else ():
-        typer.echo(f"before: {note}")
+        typer.echo(f"before: {printable(note)}")
     if facts.reason:
-        typer.echo(f"verdict: {facts.reason}")
+        typer.echo(f"verdict: {printable(facts.reason)}")
 
 
 def cancel(job: JobId, home: Home = None, *, as_json: AsJson = False) -> None:
