@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import stat
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -119,14 +120,26 @@ async def test_with_a_certificate_it_speaks_https_alone(api: Any, tmp_path: Path
         context = ssl.create_default_context(cafile=certificate)
         async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context) as client:
             alive = await client.get("/livez")
-            too_long = await client.post("/login", content=b"x" * (1 << 20))
+            kind = {"Content-Type": "application/json"}
+            understood = await client.post("/login", content=_in_pieces(), headers=kind)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            writer.write(b"POST /login HTTP/1.1\r\nHost: api\r\nContent-Length: 1048576\r\n\r\nbegun")
+            refused = await reader.readline()
+            writer.close()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as plain:
             with pytest.raises(httpx.RemoteProtocolError):
                 await plain.get("/livez")
         stopping.set()
 
     assert alive.json() == {"status": "ok"}
-    assert too_long.status_code == 413  # answered before all of it was sent, as without TLS
+    assert understood.json()["code"] == "auth_denied"  # read as it was sent: JSON, and nobody's password
+    assert refused.split()[1] == b"413"  # answered before all of it was sent, as without TLS
+
+
+async def _in_pieces() -> AsyncIterator[bytes]:
+    """A body whose parts arrive as TLS records of their own, some of them together."""
+    for piece in (b'{"email": "nobody@example.org", ', b" " * 2000, b'"password": ', b'"not mine"', b"}"):
+        yield piece
 
 
 async def test_a_certificate_without_its_key_is_named(api: Any, tmp_path: Path) -> None:

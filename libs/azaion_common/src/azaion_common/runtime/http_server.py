@@ -144,8 +144,9 @@ class GuardedProtocol(H11Protocol, asyncio.BufferedProtocol):
         else:
             self.cut("crowded")
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # A view: asyncio's TLS fills it slice by slice, and a slice of a bytearray is a copy.
+        return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(bytes(memoryview(self._buffer)[:nbytes]))
