@@ -67,7 +67,7 @@ class Device:
         def runs() -> bool:
             lines = self.compose("exec", "-T", "inferencer", "python", "-c", _METRICS).splitlines()
             looked = [
-                each for each in lines if each.startswith('azaion_inferencer_frames_total{fate="inferred"}')
+                each for each in lines if each.startswith('azaion_inferencer_frames_total{fate="inferred"')
             ]
             return any(f'release="{number}"' in each for each in lines) and any(
                 float(each.split()[-1]) > 0 for each in looked
