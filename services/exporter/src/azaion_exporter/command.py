@@ -7,18 +7,13 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 
-from azaion_common.cli.backlog import START
-from azaion_common.cli.model_events import answer, is_meant, newest
+from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import print_json
-from azaion_common.cli.patience import Patience
+from azaion_common.cli.queued_jobs import Request, ask
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
-from azaion_common.events.models import STREAM
 from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.running import is_running
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
@@ -44,36 +39,16 @@ def export(
 
 async def _export(model: str, target: Target, home: Home, *, wait: bool, as_json: bool) -> None:
     async with open_platform(home_from(home)) as platform:
-        found = await find_trained(platform.log, model)
-        job, job_id = export_job(found, target, ORIGIN_COMMAND), uuid4().hex
-        end = await platform.log.end(STREAM)
-        planned = new_job(job, f"{job.model_id}/{job_id}")
-        await platform.jobs.put(planned.queue, planned.job_id, planned.body)
-        queued = f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}: queued"
-        facts = {"model_id": job.model_id, "target": job.target, "imgsz": job.imgsz, "batch": job.batch}
-        typer.echo(queued, err=as_json)
-
-        async def works() -> bool:
-            return await asyncio.to_thread(is_running, platform.home, platform.settings, "exporter")
-
-        if wait:
-            with Patience(Console(stderr=True)) as patience:
-                event = await answer(
-                    platform.log,
-                    end,
-                    lambda event: answers(event, job),
-                    service="exporter",
-                    works=works,
-                    patience=patience,
-                )
-            line = outcome(event)
-            facts |= {"outcome": event.type, "message": line}
-            if not as_json:
-                typer.echo(line)
-        elif not await works():
-            typer.echo(f"no exporter runs here: {START}", err=True)
-        if as_json:
-            print_json({"job_id": planned.job_id, "outcome": "queued", **facts})
+        job = export_job(await find_trained(platform.log, model), target, ORIGIN_COMMAND)
+        request = Request(
+            service="exporter",
+            job=new_job(job, f"{job.model_id}/{uuid4().hex}"),
+            line=f"export of {job.model_id} to {job.target}, {job.imgsz} px, batch {job.batch}",
+            facts={"model_id": job.model_id, "target": job.target, "imgsz": job.imgsz, "batch": job.batch},
+            answers=lambda event: answers(event, job),
+            outcome=outcome,
+        )
+        await ask(platform, request, wait=wait, as_json=as_json)
 
 
 def answers(event: Event, job: ExportJob) -> bool:
