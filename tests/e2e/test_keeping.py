@@ -43,7 +43,7 @@ def test_rotten_blobs_are_found_and_healed(home: Path) -> None:
     """An original heals from the messages that brought it, a variant and its labels from the original; links follow."""
     evidence = Evidence(home)
     original = evidence.blob(evidence.picture_rows()[0][3])
-    variants = [row for row in evidence.variant_rows() if row[0].endswith("_3")]
+    variants = [row for row in evidence.variant_rows() if row[0].endswith("+3")]
     image, labels = variants[0][2], variants[-1][4]
     lost = evidence.blob(evidence.picture_rows()[1][3])
     assert "never verified" in succeed("doctor", home=home)
