@@ -23,16 +23,19 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         reason = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise NotReadableError(reason) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
+        # Asked before a file object is made of it: none can be made of a folder.
         if not stat.S_ISREG(status.st_mode):
             raise NotReadableError("is no regular file")
         if status.st_size > max_bytes:
             raise NotReadableError(f"has {status.st_size} bytes, the limit is {max_bytes}")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)
-        except OSError as error:
-            raise NotReadableError(f"cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise NotReadableError(f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise NotReadableError(f"has more than {max_bytes} bytes")
     return data
