@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import typer
 from sqlalchemy import MetaData
 from typer.testing import CliRunner, Result
 
-from azaion_common.cli import doctor
+from azaion_common.cli import doctor, root
 from azaion_common.errors import AzaionError
 from azaion_common.ledger import inbox
 from azaion_common.runtime.transports import ledger_path
@@ -84,6 +85,23 @@ def test_books_that_do_not_balance_are_an_error(home: Path) -> None:
     assert isinstance(result.exception, AzaionError)
     assert result.exception.code == "books_do_not_balance"
     assert not json.loads(result.stdout)["balanced"]
+
+
+def test_what_was_found_is_the_only_object(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Books that do not balance are one JSON object on stdout; their error is on stderr, and no second object."""
+    with closing(sqlite3.connect(ledger_path(home, "bakery"))) as database:
+        database.execute("UPDATE inbox_cursor SET applied = applied - 1")
+        database.commit()
+    monkeypatch.setattr(sys, "argv", ["azaion", "doctor", "--home", str(home), "--json"])
+
+    with pytest.raises(SystemExit):
+        root.main()
+
+    told = capsys.readouterr()
+    assert not json.loads(told.out)["balanced"]
+    assert "books_do_not_balance" in told.err
 
 
 def test_a_folder_that_is_no_home_is_refused(tmp_path: Path) -> None:

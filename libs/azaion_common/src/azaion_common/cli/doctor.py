@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,7 +11,7 @@ from rich.table import Table
 
 from azaion_common.cli.examination import ServiceReport, examine
 from azaion_common.cli.options import Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.release_books import ReleaseBooks, release_books
 from azaion_common.cli.run_records import read_runs
 from azaion_common.errors import PermanentError
@@ -54,18 +52,14 @@ def doctor(
     balanced = all(stream.balanced for stream in streams)
     halted = [stream for stream in streams if stream.halted]
     if as_json:
-        sys.stdout.write(
-            json.dumps(
-                {
-                    "balanced": balanced,
-                    "services": [asdict(report) for report in reports],
-                    "releases": [asdict(each) for each in releases],
-                    "blobs": asdict(verified) if verified else None,
-                    "last_training": runs[-1].facts() if runs else None,
-                },
-                default=str,
-            )
-            + "\n"
+        print_json(
+            {
+                "balanced": balanced,
+                "services": [asdict(report) for report in reports],
+                "releases": [asdict(each) for each in releases],
+                "blobs": asdict(verified) if verified else None,
+                "last_training": runs[-1].facts() if runs else None,
+            }
         )
     else:
         stdout_console().print(_table(reports))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 from rich.console import Console
 
 PIPE_WIDTH = 120
+HAS_ANSWERED: ContextVar[bool] = ContextVar("HAS_ANSWERED", default=False)
+"""Whether this program has printed its one JSON object; an error that follows is told on stderr alone."""
 
 
 def stdout_console() -> Console:
@@ -19,6 +22,7 @@ def stdout_console() -> Console:
 def print_json(facts: Mapping[str, object]) -> None:
     """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text."""
     sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+    HAS_ANSWERED.set(True)
 
 
 def stderr_console() -> Console:

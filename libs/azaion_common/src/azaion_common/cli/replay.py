@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from azaion_common.cli.options import Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.discovery import load_service
 from azaion_common.runtime.logging import configure_logging
@@ -43,7 +41,7 @@ def command(
     if as_json:
         tables = [asdict(each) | {"same": each.same} for each in found]
         same = all(each.same for each in found)
-        sys.stdout.write(json.dumps({"service": service, "same": same, "tables": tables}) + "\n")
+        print_json({"service": service, "same": same, "tables": tables})
     else:
         stdout_console().print(_table(found))
     different = [each for each in found if not each.same]

@@ -8,7 +8,7 @@ import typer
 
 from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
-from azaion_common.cli.output import print_json
+from azaion_common.cli.output import HAS_ANSWERED, print_json
 from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, TransientError
 from azaion_common.printable import printable
@@ -55,11 +55,12 @@ def _exit_codes() -> str:
 
 def main() -> None:
     """Run the program; errors are one line on stderr and a non-zero exit."""
+    HAS_ANSWERED.set(False)
     try:
         build_app()()
     except AzaionError as error:
         print_error(error)
-        if "--json" in sys.argv:
+        if "--json" in sys.argv and not HAS_ANSWERED.get():
             print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         sys.exit(EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT)
     except KeyboardInterrupt:
