@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from azaion_common.annotations.labels import parse_detections
 from azaion_common.annotations.publish import prepare_import
 from azaion_common.annotations.stored import StoredPictures
 from azaion_common.catalogue import Catalogue
+from azaion_common.cli.data import line_of
 from azaion_common.errors import PermanentError
 from azaion_common.events import Box, ImageDeleted, ImageSaved, ImageValidated
 from azaion_common.storage.files import FileBlobStore
@@ -149,3 +151,14 @@ async def test_a_dataset_is_taken_along_with_its_split(tmp_path: Path, *, link: 
     assert await copy_dataset(source, tmp_path / "out", link=link) == 1
     assert (tmp_path / "out" / "labels" / "train" / "a.txt").read_text() == "0 0.5 0.5 0.1 0.1\n"
     assert ((tmp_path / "out" / "images" / "train" / "a.jpg").stat().st_nlink == 2) == link
+
+
+def test_the_command_that_is_told_can_be_copied() -> None:
+    """A folder with a blank in its name stays one word of the import that the export names."""
+    told = line_of(ExportReport("/data/my set", "yolo", 1, 1, {}, 0))
+
+    command = shlex.split(told.splitlines()[-1].partition(": ")[2])
+
+    assert command == [
+        "azaion", "annotations", "import", "/data/my set", "--catalogue", "/data/my set/catalogue.yaml",
+    ]  # fmt: skip

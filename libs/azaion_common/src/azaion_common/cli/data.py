@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,7 +73,7 @@ def export(
                 on_progress=lambda done, total: progress.update("writing", done, total),
             )
             report = asyncio.run(wanted)
-        facts, line = asdict(report), _line(report)
+        facts, line = asdict(report), line_of(report)
     if as_json:
         print_json(facts)
     else:
@@ -133,10 +134,11 @@ def _dataset_folder(home: Path, wanted: str) -> Path:
     return found[0]
 
 
-def _line(report: ExportReport) -> str:
+def line_of(report: ExportReport) -> str:
+    """What a person reads of an export; the command in it can be copied, whatever the folder is called."""
     pending = f"; {report.pending} messages wait for the ingestor and are not in it" if report.pending else ""
     return (
         f"{report.pictures} pictures, {report.boxes} boxes ({report.format}) in {report.folder}{pending}\n"
-        f"  to import them elsewhere: azaion annotations import {report.folder} "
-        f"--catalogue {report.folder}/catalogue.yaml"
+        f"  to import them elsewhere: azaion annotations import {shlex.quote(str(report.folder))} "
+        f"--catalogue {shlex.quote(f'{report.folder}/catalogue.yaml')}"
     )
