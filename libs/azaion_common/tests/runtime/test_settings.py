@@ -91,6 +91,8 @@ def test_the_home_is_the_option_else_the_variable_else_beside_us(
     monkeypatch.setenv("AZAION_HOME", "elsewhere")
     assert home_from(None) == tmp_path / "elsewhere"
     assert home_from(Path("here")) == tmp_path / "here"
+    monkeypatch.setenv("AZAION_HOME", "")
+    assert home_from(None) == tmp_path / "azaion-home"
 
 
 def test_the_platform_listens_on_the_loopback_by_default(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def home_from(option: Path | None) -> Path:
     Raises:
         SetupError: ``home_unusable``.
     """
-    chosen = option or Path(os.environ.get("AZAION_HOME", "azaion-home"))  # noqa: TID251
+    chosen = option or Path(os.environ.get("AZAION_HOME") or "azaion-home")  # noqa: TID251
     try:
         home = chosen.expanduser().absolute()
         str(home).encode()
