@@ -94,3 +94,15 @@ def test_settings_that_are_there_stay_with_their_comments(yolo_folder: Path, tmp
 
     assert run(yolo_folder, "--home", tmp_path / "home", "--catalogue", "own").exit_code == 0
     assert settings.read_text() == ("trainer: {epochs: 3}  # quick\nplatform:\n  catalogue: catalogue.yaml\n")
+
+
+def test_a_class_number_without_a_name_is_told_as_such(yolo_folder: Path, tmp_path: Path) -> None:
+    """With the folder's own classes it is the folder that lacks the name; advice to do what was done helps nobody."""
+    (yolo_folder / "labels" / "clip_000.txt").write_text("7 0.5 0.5 0.1 0.1\n")
+
+    result = run(yolo_folder, "--home", tmp_path / "home", "--catalogue", "own")
+
+    assert "the folder has labels of classes that it does not name: class 7" in result.stdout
+    assert "has no class 'class 7'" in result.stderr
+    assert "slot" not in result.stderr
+    assert "--catalogue own" not in result.stdout

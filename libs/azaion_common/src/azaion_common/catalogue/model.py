@@ -249,7 +249,8 @@ class Catalogue(BaseModel):
         try:
             return self._by_slot[slot]
         except KeyError:
-            shown = f"'{name[:MAX_NAME]}', and leaves slot {slot} free" if name else f"in slot {slot}"
+            leaves_free = f", and leaves slot {slot} free" if slot in range(self.slots) else ""
+            shown = f"'{name[:MAX_NAME]}'{leaves_free}" if name else f"in slot {slot}"
             raise PermanentError(
                 "unknown_class",
                 f"catalogue '{self.name}' has no class {shown}",

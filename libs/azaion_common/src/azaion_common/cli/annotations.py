@@ -94,7 +94,7 @@ def import_(
         console.print(
             "services that are running know the new classes after a restart: end azaion up and start it"
         )
-    show_import(report, added, console, as_json=as_json)
+    show_import(report, added, console, own_classes=catalogue == OWN, as_json=as_json)
 
 
 async def _import(wish: _Wish, on_progress: Progress) -> tuple[ImportReport, tuple[str, ...]]:

@@ -21,8 +21,13 @@ _SHOWN = 20
 _NAMES = 5
 
 
-def show_import(report: ImportReport, added: Sequence[str], console: Console, *, as_json: bool) -> None:
-    """The result on stdout; tables of what was not used as it is on ``console``. ``added`` are new classes."""
+def show_import(
+    report: ImportReport, added: Sequence[str], console: Console, *, own_classes: bool, as_json: bool
+) -> None:
+    """The result on stdout; tables of what was not used as it is on ``console``.
+
+    ``added`` are new classes; with ``own_classes`` all that the folder names were added already.
+    """
     if as_json:
         print_json(facts_of(report) | {"classes_added": list(added)})
         return
@@ -38,7 +43,7 @@ def show_import(report: ImportReport, added: Sequence[str], console: Console, *,
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{len(report.quarantined)} will be quarantined, {len(report.unused)} files not used"
     )
-    for line in _more(report, added):
+    for line in _more(report, added, own_classes=own_classes):
         typer.echo(f"  {line}")
 
 
@@ -57,7 +62,7 @@ def _table(title: str, problems: Sequence[Problem]) -> Table:
     return table
 
 
-def _more(report: ImportReport, added: Sequence[str]) -> Iterator[str]:
+def _more(report: ImportReport, added: Sequence[str], *, own_classes: bool) -> Iterator[str]:
     if report.changed:
         yield f"changed: {_some(report.changed_names)}"
     if report.kept:
@@ -72,9 +77,11 @@ def _more(report: ImportReport, added: Sequence[str]) -> Iterator[str]:
     if added:
         yield f"added to the catalogue: {_some(added)}"
     if report.unknown_classes:
-        yield (
-            f"the catalogue does not have: {_some(list(report.unknown_classes))}; --catalogue own adds them"
-        )
+        unknown = _some(list(report.unknown_classes))
+        if own_classes:
+            yield f"the folder has labels of classes that it does not name: {unknown}"
+        else:
+            yield f"the catalogue does not have: {unknown}; --catalogue own adds those that the folder names"
 
 
 def _some(names: Sequence[str]) -> str:
