@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from azaion_common.annotations.formats import read_folder
+from azaion_common.annotations.formats.regular_files import NotReadableError, read_regular
 from azaion_common.annotations.publish import import_folder
 from azaion_common.annotations.wire import STREAM, AnnotationMessage, decode_message
 from azaion_common.errors import PermanentError
@@ -178,3 +179,29 @@ def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, name: str, hint: st
     with pytest.raises(PermanentError, match="folder_missing") as caught:
         read_folder(tmp_path / name)
     assert hint in (caught.value.hint or "")
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    """A folder cannot be read as a file: one error says so, and nothing stays open."""
+    descriptors = Path("/proc/self/fd")
+    opened = sum(1 for _ in descriptors.iterdir())
+
+    with pytest.raises(NotReadableError, match="is no regular file"):
+        read_regular(tmp_path, 100)
+
+    assert sum(1 for _ in descriptors.iterdir()) == opened
+
+
+@pytest.mark.parametrize("picture", ["clip_009.webp", "clip_009.TIF"])
+def test_labels_of_a_picture_of_another_format_say_so(yolo_folder: Path, picture: str) -> None:
+    """Its label file does not claim that a picture which lies there is not in the folder."""
+    (yolo_folder / "images" / picture).write_bytes(b"picture")
+    (yolo_folder / "labels" / "clip_009.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+
+    told = {problem.path: problem for problem in read_folder(yolo_folder).problems}
+
+    problem = told["labels/clip_009.txt"]
+    assert (problem.reason, problem.message) == (
+        "picture_format",
+        f"its picture 'images/{picture}' is neither a JPEG nor a PNG",
+    )

@@ -16,7 +16,6 @@ from typing import Any
 from azaion_common.annotations.formats.files import (
     FolderFiles,
     leads_outside,
-    missing_picture,
     side_called,
     side_in,
     stem,
@@ -103,7 +102,7 @@ class _Reading:
             if leads_outside(reference):
                 self.claims.outside(reference)
             else:
-                self.claims.problems.append(missing_picture(label, reference))
+                self.claims.problems.append(self.files.missing_picture(label, reference))
             return
         crowds = [each for each in annotations if each.get("iscrowd")]
         objects = [each for each in annotations if not each.get("iscrowd")]

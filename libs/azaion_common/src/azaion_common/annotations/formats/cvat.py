@@ -16,7 +16,6 @@ from xml.etree.ElementTree import Element, tostring
 from azaion_common.annotations.formats.files import (
     FolderFiles,
     leads_outside,
-    missing_picture,
     side_called,
     side_in,
     stem,
@@ -86,7 +85,7 @@ class _File:
             if leads_outside(reference):
                 self.claims.outside(reference)
             elif found is None:
-                self.claims.problems.append(missing_picture(self.label, reference))
+                self.claims.problems.append(self.files.missing_picture(self.label, reference))
             else:
                 side = side_called(subset) if subset.lower() in _SIDES else side_in(found)
                 self._claim(found, image, (image.get("width"), image.get("height")), side=side)
@@ -102,7 +101,9 @@ class _File:
         for number, picture in sorted(_frame_pictures(self.files, self.label).items()):
             frame = frames.pop(number, Element("frame"))
             self._claim(picture, frame, (size[0], size[1]), side=side_in(picture), recording=recording)
-        self.claims.problems += [missing_picture(self.label, f"frame {number}") for number in sorted(frames)]
+        self.claims.problems += [
+            self.files.missing_picture(self.label, f"frame {number}") for number in sorted(frames)
+        ]
 
     def _frames(self) -> dict[int, Element]:
         """The visible shapes of each frame."""

@@ -46,6 +46,7 @@ class FolderFiles:
         self._by_key = {_key(name): name for name in reversed(self.names)}
         self._by_file_name: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._other_by_stem = {_normal(stem(name)): name for name in self.with_suffix(*_OTHER_PICTURES)}
         for name in self.pictures:
             path = PurePosixPath(name)
             self._by_file_name[_normal(path.name)].append(name)
@@ -123,6 +124,16 @@ class FolderFiles:
         ]
         return [*self.walk_problems, *formats]
 
+    def missing_picture(self, label: str, reference: str) -> Problem:
+        """Why the picture that ``label`` calls ``reference`` was not found: it is absent, or of another format."""
+        name = _normal(PurePosixPath(reference.replace("\\", "/")).name)
+        other = self._other_by_stem.get(name) or self._other_by_stem.get(PurePosixPath(name).stem)
+        if other:
+            why = f"its picture '{shown(other)}' is neither a JPEG nor a PNG"
+            return Problem(shown(label), "picture_format", why)
+        why = f"its picture '{shown(reference[:200])}' is not in the folder"
+        return Problem(shown(label), "picture_missing", why)
+
     def unlabelled(self, labelled: Iterable[str], label_kind: str) -> list[Problem]:
         """Pictures that no label file speaks of."""
         spoken_of = set(labelled)
@@ -167,9 +178,3 @@ def side_called(name: str) -> str:
 def leads_outside(reference: str) -> bool:
     """True for a reference with ``..`` in it, or an absolute one that says so: it is kept as a name, never opened."""
     return ".." in PurePosixPath(reference.replace("\\", "/")).parts
-
-
-def missing_picture(label: str, reference: str) -> Problem:
-    return Problem(
-        shown(label), "picture_missing", f"its picture '{shown(reference[:200])}' is not in the folder"
-    )

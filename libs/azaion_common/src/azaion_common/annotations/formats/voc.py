@@ -10,7 +10,6 @@ from xml.etree.ElementTree import Element, tostring
 from azaion_common.annotations.formats.files import (
     FolderFiles,
     leads_outside,
-    missing_picture,
     side_called,
     side_in,
     stem,
@@ -47,7 +46,7 @@ def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
         if leads_outside(reference):
             claims.outside(reference)
         elif found is None:
-            claims.problems.append(missing_picture(label, reference))
+            claims.problems.append(files.missing_picture(label, reference))
         else:
             side = side_in(found) or sides.get(stem(found), "")
             claims.add(found, replace(_picture(files, found, root), side=side), label)

@@ -15,7 +15,6 @@ from azaion_common.annotations.formats.files import (
     PICTURE_SUFFIXES,
     FolderFiles,
     leads_outside,
-    missing_picture,
     side_called,
     side_in,
     stem,
@@ -140,7 +139,7 @@ def _orphans(files: FolderFiles, used: set[str], lists: set[str]) -> list[Proble
     """Label files whose picture is missing."""
     folders = {PurePosixPath(name).parent for name in used}
     return [
-        missing_picture(name, stem(name))
+        files.missing_picture(name, stem(name))
         for name in files.with_suffix(".txt")
         if PurePosixPath(name).parent in folders
         and name not in used | lists
