@@ -106,3 +106,14 @@ def test_a_class_number_without_a_name_is_told_as_such(yolo_folder: Path, tmp_pa
     assert "has no class 'class 7'" in result.stderr
     assert "slot" not in result.stderr
     assert "--catalogue own" not in result.stdout
+
+
+def test_labels_that_cannot_be_read_say_what_is_wrong(yolo_folder: Path, tmp_path: Path) -> None:
+    """A decimal comma is named as what is no number; nothing is said of JSON, which nobody wrote."""
+    (yolo_folder / "labels" / "clip_000.txt").write_text("0 0,5 0.5 0.1 0.1\n")
+
+    report = json.loads(run(yolo_folder, "--home", tmp_path / "home", "--json").stdout)
+
+    assert [(each["reason"], each["message"]) for each in report["quarantined"]] == [
+        ("labels_malformed", "its labels cannot be read: '0,5' is no number")
+    ]

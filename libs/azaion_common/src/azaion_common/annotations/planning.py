@@ -178,6 +178,9 @@ class Planner:
         if len(image) + len(detections.encode()) + _ROOM_FOR_FIELDS > MAX_MESSAGE_BYTES:
             return Problem(picture.file, "picture_too_large", f"{len(image)} bytes do not fit into a message")
         parsed, error_in_labels = self._parse(detections)
+        if error_in_labels and picture.why_unreadable:
+            why = f"its labels cannot be read: {picture.why_unreadable}"
+            error_in_labels = PermanentError(error_in_labels.code, why)
         origin = origin_of(
             picture.name,
             recording=picture.recording,

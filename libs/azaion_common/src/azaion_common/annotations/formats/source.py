@@ -44,6 +44,8 @@ class SourcePicture:
     path: Path | None
     boxes: tuple[SourceBox, ...] = ()
     unreadable_labels: str | None = None
+    why_unreadable: str = ""
+    """What is wrong with labels that cannot be parsed, for people; empty: the format does not say."""
     file: str = ""
     """Its path in the folder, for people."""
     stated_size: tuple[float, float] | None = None

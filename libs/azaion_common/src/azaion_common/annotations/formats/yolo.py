@@ -110,8 +110,8 @@ def _picture(
     text = files.read_text(label)
     try:
         boxes = parse_labels(text, description.names, description.numbers_per_keypoint)
-    except ValueError:
-        return SourcePicture(stem(name), path, unreadable_labels=text)
+    except ValueError as error:
+        return SourcePicture(stem(name), path, unreadable_labels=text, why_unreadable=str(error))
     return SourcePicture(stem(name), path, boxes)
 
 
@@ -122,7 +122,7 @@ def parse_labels(text: str, names: Mapping[int, str], numbers_per_keypoint: int 
 
 
 def _parse_line(words: Sequence[str], names: Mapping[int, str], numbers_per_keypoint: int) -> SourceBox:
-    number, *values = (float(word) for word in words)
+    number, *values = map(_number, words)
     class_name = names.get(int(number), f"class {int(number)}") if number.is_integer() else f"class {number}"
     is_pose = numbers_per_keypoint and len(words) > _BOX and (len(words) - _BOX) % numbers_per_keypoint == 0
     # A triangle has seven numbers, too, but its last one is a coordinate.
@@ -133,6 +133,13 @@ def _parse_line(words: Sequence[str], names: Mapping[int, str], numbers_per_keyp
         corners = envelope(zip(values[::2], values[1::2], strict=True))
         return box_from_corners(class_name, corners, 1, 1)
     raise ValueError(f"{len(words)} numbers in a line")
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"'{shown(word[:40])}' is no number") from None
 
 
 def _orphans(files: FolderFiles, used: set[str], lists: set[str]) -> list[Problem]:
