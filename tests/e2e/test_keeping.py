@@ -54,7 +54,9 @@ def test_rotten_blobs_are_found_and_healed(home: Path) -> None:
 
     line, code = refusal(azaion("blobs", "verify", home=home))
     assert (code, line.startswith("error: 3 of ")) == ("blobs_rotten", True)
-    assert "3 ROTTEN" in succeed("doctor", home=home)
+    looked = azaion("doctor", home=home)
+    assert "3 ROTTEN" in looked.stdout
+    assert refusal(looked)[1] == "blobs_rotten"
     healed = json.loads(succeed("blobs", "verify", "--heal", "--json", home=home))
 
     assert set(healed["rotten"]) == {original.name, image, labels}

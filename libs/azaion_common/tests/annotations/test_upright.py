@@ -137,6 +137,19 @@ def test_labels_that_cannot_say_their_frame_are_told(tmp_path: Path, picture: Ma
     assert [(each.path, each.reason) for each in plan.remarks] == [("a.jpg", "turned_by_exif")]
 
 
+@pytest.mark.parametrize(("orientation", "told"), [(1, False), (2, True), (3, True), (4, True), (6, False)])
+def test_a_size_that_a_mirror_or_half_turn_leaves_says_nothing(
+    tmp_path: Path,
+    picture: MakePicture,
+    orientation: int,
+    told: bool,  # noqa: FBT001
+) -> None:
+    """Boxes of a picture that EXIF mirrors or turns over may be of the raw frame: that they are taken as upright is said."""
+    plan = prepared(tmp_path, turned(picture, orientation), voc((400, 300))).plan
+
+    assert [each.reason for each in plan.remarks] == ["turned_by_exif"] * told
+
+
 def test_a_box_without_area_does_not_refuse_its_picture(tmp_path: Path, picture: MakePicture) -> None:
     """A stray click is left out and told; the other boxes count."""
     (tmp_path / "classes.txt").write_text("car\n")

@@ -26,7 +26,12 @@ from azaion_common.annotations.packing import MAX_MESSAGE_BYTES
 from azaion_common.annotations.picture_limits import PictureLimits
 from azaion_common.annotations.pictures import PictureFacts, inspect_picture, look
 from azaion_common.annotations.stored import StoredPictures
-from azaion_common.annotations.upright import SizeDiffersError, date_taken, fit_to_picture
+from azaion_common.annotations.upright import (
+    SizeDiffersError,
+    date_taken,
+    fit_to_picture,
+    says_its_frame,
+)
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 from azaion_common.events import Box
@@ -307,8 +312,8 @@ def _relative(box: SourceBox, size: tuple[int, int]) -> SourceBox:
 def _remarks(picture: SourcePicture, without_area: int, orientation: int) -> Iterator[Problem]:
     if without_area:
         yield Problem(picture.file, "boxes_without_area", f"{without_area} boxes without area are left out")
-    if orientation != 1 and picture.stated_size is None and picture.boxes:
-        why = "its EXIF turns it, and its labels state no size: they are taken for the upright picture"
+    if picture.boxes and not says_its_frame(picture.stated_size, orientation):
+        why = "its EXIF turns or mirrors it, and its labels do not say which way they were drawn: taken for the upright picture"
         yield Problem(picture.file, "turned_by_exif", why)
 
 

@@ -45,6 +45,16 @@ def fit_to_picture(
     )
 
 
+def says_its_frame(stated: tuple[float, float] | None, orientation: int) -> bool:
+    """Whether labels of a picture with this EXIF orientation tell if they were drawn in its raw frame or in the upright one.
+
+    Only a size that a turn onto the side would swap does; mirrors and half turns leave it as it is, and so does a square.
+    """
+    if orientation == 1:
+        return True
+    return stated is not None and orientation in _ON_THE_SIDE and stated[0] != stated[1]
+
+
 def date_taken(image: bytes) -> datetime | None:
     """When EXIF says that a sound encoded picture was taken, by the camera's clock; never raises."""
     if _EXIF not in image[:_HEAD_BYTES]:

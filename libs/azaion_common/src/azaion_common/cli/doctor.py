@@ -74,6 +74,12 @@ def doctor(
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
         )
+    if verified is not None and not verified.sound:
+        raise PermanentError(
+            "blobs_rotten",
+            f"{len(verified.unhealed)} blobs are not what their names say",
+            hint="azaion blobs verify --heal",
+        )
     if halted:
         raise PermanentError("stream_halted", f"{halted[0].stream} is not read on: {halted[0].halted}")
     for each in releases:
