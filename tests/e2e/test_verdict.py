@@ -90,7 +90,8 @@ def cook_the_books(evidence: Evidence) -> None:
 
 
 def lose_the_release(evidence: Evidence) -> None:
-    evidence.blob(str(evidence.of_type("model.published")[0]["big"]["sha256"])).unlink()
+    sha256 = str(evidence.of_type("model.published")[0]["big"]["sha256"])
+    (evidence.home / "releases" / sha256[:2] / sha256[2:4] / sha256).unlink()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def problems(
 
 
 def copies_of(names: Collection[str]) -> set[str]:
-    return {copy for name in names for copy in (name, *(f"{name}_{number}" for number in range(1, COPIES)))}
+    return {copy for name in names for copy in (name, *(f"{name}+{number}" for number in range(1, COPIES)))}
 
 
 def _wrong_ledger(evidence: Evidence, pictures: Mapping[str, Collection[str]]) -> list[str]:

@@ -92,9 +92,11 @@ class Exporter:
         for first in range(0, len(pictures), _AT_ONCE):
             some = pictures[first : first + _AT_ONCE]
             targets = (folder / "images" / files[each.name] for each in some)
-            await asyncio.gather(
-                *(self._image(each, target) for each, target in zip(some, targets, strict=True))
-            )
+            placed = (self._image(each, target) for each, target in zip(some, targets, strict=True))
+            # All of them end before one's failure is told: a file that is still being placed would outlive the folder.
+            for outcome in await asyncio.gather(*placed, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
             self.on_progress(first + len(some), len(pictures))
 
     async def _image(self, picture: StoredPicture, target: Path) -> None:
