@@ -70,6 +70,16 @@ def doctor(
             typer.echo(
                 f"last training: {runs[-1].state}, on the {runs[-1].hardware or 'hardware that it did not tell'}"
             )
+    _raise_first_problem(balanced=balanced, verified=verified, halted=halted, releases=releases)
+
+
+def _raise_first_problem(
+    *,
+    balanced: bool,
+    verified: Verification | None,
+    halted: list[StreamAccount],
+    releases: list[ReleaseBooks],
+) -> None:
     if not balanced:
         raise PermanentError(
             "books_do_not_balance", "some messages are neither applied, nor quarantined, nor pending"
