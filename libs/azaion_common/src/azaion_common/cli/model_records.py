@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from azaion_common.cli.model_events import LATEST
-from azaion_common.cli.remembered import Remembered
+from azaion_common.cli.remembered import remembered_events
 from azaion_common.errors import PermanentError
 from azaion_common.events import Candidate, ModelExported, ModelPublished, ModelRejected, ModelTrained, models
-from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.events.envelope import Envelope
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import check_exists, open_log
 
 _TYPES = ("model.trained.v1", "model.rejected.v1", "model.exported.v1", "model.published.v1")
 
@@ -68,14 +64,9 @@ async def read_models(home: Path) -> list[ModelRecord]:
     Raises:
         PermanentError: ``home_missing``.
     """
-    settings = PlatformSettings.load(home, "platform")
-    check_exists(home, settings)
-    async with open_log(home, settings) as log:
-        bodies = await Remembered(home, models.STREAM, _TYPES).bodies(log)
     records: dict[str, ModelRecord] = {}
-    for body in bodies:
-        with suppress(UnknownEventType, PermanentError):  # what cannot be read is in the services' quarantine
-            fold(records, decode(body))
+    for envelope in await remembered_events(home, models.STREAM, _TYPES):
+        fold(records, envelope)
     return list(records.values())
 
 

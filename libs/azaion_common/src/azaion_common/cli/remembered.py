@@ -11,8 +11,11 @@ from pathlib import Path
 import msgpack
 import structlog
 
-from azaion_common.errors import AzaionError
-from azaion_common.events.codec import type_of
+from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.events.codec import UnknownEventType, decode, type_of
+from azaion_common.events.envelope import Envelope
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import check_exists, open_log
 from azaion_common.storage.durable import make_folder, storage_errors, write_file
 from azaion_common.streams import EventLog
 
@@ -78,3 +81,20 @@ class Remembered:
             write_file(self._path, msgpack.packb((memory.offset, memory.after, memory.bodies)), mode=0o600)
         except AzaionError as error:
             _log.info("stream.not_remembered", stream=self._stream, code=error.code, error=error.message)
+
+
+async def remembered_events(home: Path, stream: str, types: Sequence[str]) -> list[Envelope]:
+    """Every event of ``types`` on ``stream`` of ``home``; what cannot be read is in the services' quarantine.
+
+    Raises:
+        PermanentError: ``home_missing``.
+    """
+    settings = PlatformSettings.load(home, "platform")
+    check_exists(home, settings)
+    async with open_log(home, settings) as log:
+        bodies = await Remembered(home, stream, tuple(types)).bodies(log)
+    envelopes = []
+    for body in bodies:
+        with suppress(UnknownEventType, PermanentError):
+            envelopes.append(decode(body))
+    return envelopes

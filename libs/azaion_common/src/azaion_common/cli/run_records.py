@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from azaion_common.cli.remembered import Remembered
-from azaion_common.errors import PermanentError
+from azaion_common.cli.remembered import remembered_events
 from azaion_common.events import (
     Candidate,
     ModelRejected,
@@ -19,11 +17,8 @@ from azaion_common.events import (
     TrainingStarted,
     models,
 )
-from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.events.envelope import Envelope
 from azaion_common.events.models import Hardware
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import check_exists, open_log
 
 _TYPES = (
     "training.started.v1",
@@ -95,14 +90,9 @@ async def read_runs(home: Path) -> list[RunRecord]:
     Raises:
         PermanentError: ``home_missing``.
     """
-    settings = PlatformSettings.load(home, "platform")
-    check_exists(home, settings)
-    async with open_log(home, settings) as log:
-        bodies = await Remembered(home, models.STREAM, _TYPES).bodies(log)
     records: dict[str, RunRecord] = {}
-    for body in bodies:
-        with suppress(UnknownEventType, PermanentError):  # what cannot be read is in the services' quarantine
-            fold(records, decode(body))
+    for envelope in await remembered_events(home, models.STREAM, _TYPES):
+        fold(records, envelope)
     return list(records.values())
 
 
