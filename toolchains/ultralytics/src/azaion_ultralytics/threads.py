@@ -10,17 +10,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-STATISTICS = Path("/proc/stat")
+STATISTICS, OWN_THREADS = Path("/proc/stat"), Path("/proc/self/task")
 SHARE_OF_NEWEST = 0.2
 FIRST_LOOKS, LOOK_AGAIN_S = 5, 0.05
 
 
-def running_programs() -> int | None:
-    """Threads of the whole machine that run or want to, this one among them; None where nobody says."""
+def running_elsewhere() -> int | None:
+    """Threads of other processes that run or want to, on the whole machine; None where nobody says.
+
+    This process's own do not count: those that compute spin for a while after a layer, waiting for the next one, and
+    would be taken for another program by the one that looks.
+    """
     lines = STATISTICS.read_text().splitlines() if STATISTICS.is_file() else []
-    return next((int(line.split()[1]) for line in lines if line.startswith("procs_running")), None)
+    everywhere = next((int(line.split()[1]) for line in lines if line.startswith("procs_running")), None)
+    return None if everywhere is None else max(0, everywhere - _running_here())
+
+
+def _running_here() -> int:
+    """Threads of this process that run or want to, the one that asks among them."""
+    running = 0
+    for thread in OWN_THREADS.iterdir():
+        with suppress(OSError):  # it has ended since
+            running += (thread / "stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return max(1, running)
 
 
 class FreeCores:
@@ -31,7 +46,7 @@ class FreeCores:
         *,
         cores: int | None = None,
         machine: int | None = None,
-        look: Callable[[], int | None] = running_programs,
+        look: Callable[[], int | None] = running_elsewhere,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cores = cores or len(os.sched_getaffinity(0))
@@ -45,7 +60,7 @@ class FreeCores:
         self._others = sum(looks) / len(looks)
 
     def take_look(self) -> None:
-        """To be called where only one thread of this process runs: between two batches."""
+        """To be called now and then: between two batches."""
         self._others += SHARE_OF_NEWEST * (self._others_now() - self._others)
 
     @property
@@ -54,5 +69,4 @@ class FreeCores:
         return max(1, min(self._cores, int(self._machine - self._others + 0.5)))
 
     def _others_now(self) -> float:
-        running = self._look()
-        return 0.0 if running is None else max(0.0, running - 1.0)
+        return float(self._look() or 0)
