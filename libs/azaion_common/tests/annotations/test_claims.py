@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from azaion_common.annotations.formats import SourceFolder, read_folder
+from azaion_common.annotations.publish import prepare_import
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 
@@ -144,6 +145,13 @@ def test_shapes_become_the_boxes_around_them_or_keep_the_picture_out(folder: Pat
     assert reasons(source) == {"b.jpg": "shape_not_a_box"}
 
 
+def voc(filename: str, name: str = "car") -> str:
+    box = "<bndbox><xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>"
+    size = "<size><width>200</width><height>100</height></size>"
+    item = f"<object><name>{name}</name>{box}</object>"
+    return f"<annotation><filename>{filename}</filename>{size}{item}</annotation>"
+
+
 CVAT = (
     "<annotations><meta><task><labels><label><name>car</name></label></labels></task></meta>{}</annotations>"
 )
@@ -187,6 +195,103 @@ def test_a_shape_without_a_box_keeps_its_picture_out(folder: Path) -> None:
     assert reasons(source) == {"a.jpg": "shape_not_a_box"}
 
 
+def test_a_picture_of_tags_is_no_background(folder: Path) -> None:
+    """A picture of which CVAT has tags and no shapes is kept out, and said so; beside shapes they are told of."""
+    box, tag = '<box label="car" xtl="1" ytl="1" xbr="9" ybr="9"/>', '<tag label="night"/>'
+    images = (
+        f'<image name="a.jpg" width="200" height="100">{tag}{tag}</image>'
+        f'<image name="b.jpg" width="200" height="100">{tag}{box}</image>'
+    )
+    write(folder, "x.xml", CVAT.format(images))
+
+    source = read_folder(folder)
+
+    assert [each.name for each in source.pictures] == ["b"]
+    assert reasons(source) == {"a.jpg": "only_tags"}
+    assert [(remark.path, remark.reason) for remark in source.remarks] == [("b.jpg", "tags_left_out")]
+
+
+def test_a_second_word_on_a_picture_decides_whether_it_is_empty(folder: Path) -> None:
+    """Crowds in one file and a person in another are a picture with a person, whichever is read first."""
+    crowd, person = coco([(1, CAR)], {1: "person"}, iscrowd=1), coco([(1, PERSON)], {1: "person"})
+    write(folder, "first.json", crowd)
+    write(folder, "second.json", person)
+
+    source = read_folder(folder)
+
+    assert classes(source) == ["person"]
+    assert [remark.reason for remark in source.remarks] == ["labels_joined", "crowds_left_out"]
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    ['<cylinder label="car" points="1,1;9,9"/>', '<track label="car"><cylinder frame="0"/></track>'],
+)
+def test_a_shape_that_nobody_knows_keeps_its_picture_out(
+    tmp_path: Path, picture: MakePicture, shapes: str
+) -> None:
+    """Shapes of a later CVAT are objects: without them the picture would be taken for background."""
+    for number in range(2):
+        (tmp_path / f"frame_{number}.jpg").write_bytes(picture(200, 100, shade=number))
+    box = '<box frame="1" label="car" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+    image = '<image name="frame_{}.jpg" width="200" height="100">{}</image>'
+    if shapes.startswith("<track"):
+        xml = f'{shapes}<track label="car">{box}</track>'
+    else:
+        xml = image.format(0, shapes) + image.format(1, box)
+    write(tmp_path, "x.xml", CVAT.format(xml))
+
+    source = read_folder(tmp_path)
+
+    assert [each.name for each in source.pictures] == ["frame_1"]
+    assert reasons(source) == {"frame_0.jpg": "shape_not_a_box"}
+
+
+def test_a_picture_of_boxes_without_area_is_no_background(folder: Path) -> None:
+    """Where every box of a picture is left out the picture is, too, and the report counts it by its reason."""
+    write(folder, "classes.txt", "car\n")
+    write(folder, "a.txt", "0 0.5 0.5 0.2 0.2\n")
+    write(folder, "b.txt", "0 0.3 0.3 0 0\n0 0.4 0.4 0 0.1\n")
+
+    plan = prepare_import(folder).plan
+
+    assert [message.name for message in plan.messages] == ["a"]
+    assert [(each.path, each.reason) for each in plan.unused] == [("b.jpg", "boxes_without_area")]
+
+
+CVAT_CAR = '<box label="car" xtl="20" ytl="10" xbr="60" ybr="50"/>'
+DOUBLES = {
+    "coco": ("set.json", json.dumps(coco([(1, PERSON), (1, PERSON)], {1: "car"}))),
+    "yolo": ("a.txt", "0 0.2 0.3 0.2 0.4\n0 0.2 0.3 0.2 0.4\n"),
+    "voc": ("a.xml", voc("a.jpg").replace("</annotation>", voc("a.jpg").partition("</size>")[2])),
+    "cvat": ("x.xml", CVAT.format(f'<image name="a.jpg" width="200" height="100">{CVAT_CAR * 2}</image>')),
+}
+
+
+@pytest.mark.parametrize("format_name", DOUBLES)
+def test_a_box_that_is_there_twice_is_taken_once_and_told(folder: Path, format_name: str) -> None:
+    """The same class at the same place twice in one picture's labels is one object, in every format."""
+    if format_name == "yolo":
+        write(folder, "classes.txt", "car\n")
+    write(folder, *DOUBLES[format_name])
+
+    plan = prepare_import(folder).plan
+
+    assert (plan.messages[0].name, plan.messages[0].boxes) == ("a", ("car",))
+    assert len(json.loads(plan.messages[0].detections)) == 1
+    assert [(each.path, each.reason) for each in plan.remarks] == [("a.jpg", "boxes_doubled")]
+
+
+def test_boxes_that_lie_close_are_two_objects(folder: Path) -> None:
+    """Only what is the same to the last digit is a double."""
+    write(folder, "classes.txt", "car\nbus\n")
+    write(folder, "a.txt", "0 0.5 0.5 0.2 0.2\n0 0.500001 0.5 0.2 0.2\n1 0.5 0.5 0.2 0.2\n")
+
+    plan = prepare_import(folder).plan
+
+    assert (plan.messages[0].boxes, plan.remarks) == (("car", "car", "bus"), ())
+
+
 def test_tracks_of_cvat_are_read(tmp_path: Path, picture: MakePicture) -> None:
     """CVAT for video: each frame has the boxes that are visible in it, and is of the task's recording."""
     (tmp_path / "images").mkdir()
@@ -203,13 +308,6 @@ def test_tracks_of_cvat_are_read(tmp_path: Path, picture: MakePicture) -> None:
     assert [len(each.boxes) for each in source.pictures] == [1, 1, 0]
     assert {each.recording for each in source.pictures} == {"street 7"}
     assert source.pictures[0].boxes[0].xywh == pytest.approx((0.2, 0.3, 0.2, 0.4))
-
-
-def voc(filename: str, name: str = "car") -> str:
-    box = "<bndbox><xmin>21</xmin><ymin>11</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>"
-    size = "<size><width>200</width><height>100</height></size>"
-    item = f"<object><name>{name}</name>{box}</object>"
-    return f"<annotation><filename>{filename}</filename>{size}{item}</annotation>"
 
 
 def test_copied_voc_files_belong_to_their_own_picture(folder: Path) -> None:

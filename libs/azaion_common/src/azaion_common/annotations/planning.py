@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -178,7 +178,11 @@ class Planner:
             boxes = _fit(picture, facts, orientation)
         except SizeDiffersError as error:
             return Problem(picture.file, "size_differs", f"{error}: the boxes would lie beside the objects")
-        kept = tuple(box for box in boxes if box.w != 0 and box.h != 0)
+        with_area = [box for box in boxes if box.w != 0 and box.h != 0]
+        if boxes and not with_area:
+            why = f"none of its {len(boxes)} boxes has an area: it would be taken for background"
+            return Problem(picture.file, "boxes_without_area", why)
+        kept = _each_once(with_area)
         detections = picture.unreadable_labels or self._detections(kept)
         if len(image) + len(detections.encode()) + _ROOM_FOR_FIELDS > MAX_MESSAGE_BYTES:
             return Problem(picture.file, "picture_too_large", f"{len(image)} bytes do not fit into a message")
@@ -195,13 +199,13 @@ class Planner:
         if picture.name in copied and (origin.media_time_s is None or not origin.media_name):
             origin = FileOrigin(picture.name, 0.0, origin.captured_at)  # with its copies, which say the same
         return _Checked(
-            picture,
+            replace(picture, boxes=kept),
             detections,
             parsed,
             hashlib.sha256(image).hexdigest(),
             refused or error_in_labels,
             origin,
-            tuple(_remarks(picture, len(boxes) - len(kept), orientation)),
+            tuple(_remarks(picture, len(boxes) - len(with_area), len(with_area) - len(kept), orientation)),
         )
 
     def _look(
@@ -309,9 +313,16 @@ def _relative(box: SourceBox, size: tuple[int, int]) -> SourceBox:
     return box_from_corners(box.class_name, corners, *size)
 
 
-def _remarks(picture: SourcePicture, without_area: int, orientation: int) -> Iterator[Problem]:
+def _each_once(boxes: Iterable[SourceBox]) -> tuple[SourceBox, ...]:
+    """Boxes without those that say the same of the same place; a box that only lies close is another object."""
+    return tuple({(box.class_name.casefold(), box.xywh): box for box in boxes}.values())
+
+
+def _remarks(picture: SourcePicture, without_area: int, doubled: int, orientation: int) -> Iterator[Problem]:
     if without_area:
         yield Problem(picture.file, "boxes_without_area", f"{without_area} boxes without area are left out")
+    if doubled:
+        yield Problem(picture.file, "boxes_doubled", f"{doubled} boxes are there twice: each is taken once")
     if picture.boxes and not says_its_frame(picture.stated_size, orientation):
         why = "its EXIF turns or mirrors it, and its labels do not say which way they were drawn: taken for the upright picture"
         yield Problem(picture.file, "turned_by_exif", why)

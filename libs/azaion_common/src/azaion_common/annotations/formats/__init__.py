@@ -17,7 +17,7 @@ from azaion_common.errors import PermanentError
 
 AUTO: Final = "auto"
 FORMATS: Final[Mapping[str, ModuleType]] = {"cvat": cvat, "voc": voc, "coco": coco, "yolo": yolo}
-_KEPT_OUT: Final = {"shape_not_a_box", "only_crowds", "labels_disagree"}
+_KEPT_OUT: Final = {"shape_not_a_box", "only_crowds", "only_tags", "labels_disagree"}
 
 __all__ = [
     "AUTO", "FORMATS", "Problem", "SourceBox", "SourceFolder", "SourcePicture", "detect_format", "read_folder",

@@ -106,18 +106,15 @@ class _Reading:
             return
         crowds = [each for each in annotations if each.get("iscrowd")]
         objects = [each for each in annotations if not each.get("iscrowd")]
-        if crowds and not objects:
-            why = f"all that {shown(label)} says of it are {len(crowds)} crowd regions, which are no single objects"
-            self.claims.keep_out(found, "only_crowds", why)
-        elif crowds:
-            why = f"{len(crowds)} crowd regions are left out: they are no single objects"
-            self.claims.remarks.append(Problem(shown(found), "crowds_left_out", why))
         try:
             picture = self._picture(found, image, objects, names)
         except _NotABoxError as error:
             self.claims.keep_out(found, "shape_not_a_box", str(error))
         else:
             self.claims.add(found, replace(picture, side=side_in(found) or side), label)
+            if crowds:
+                what = f"{len(crowds)} crowd regions, which are no single objects"
+                self.claims.leave_out(found, "crowds", what)
 
     def _picture(
         self,

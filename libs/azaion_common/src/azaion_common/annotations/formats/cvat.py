@@ -1,7 +1,8 @@
 """CVAT 1.1: one XML file for all pictures of a task or project, shapes in pixels from 0, labels by name.
 
 Shapes other than boxes become the boxes around them; a picture with one that has no such box is kept out, because
-without that object it would lie. Tracks of a video become the boxes of each frame.
+without that object it would lie. Tags say something of a picture and nothing of its objects. Tracks of a video become
+the boxes of each frame.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from azaion_common.annotations.formats.source import (
 from azaion_common.annotations.formats.xml import load, roots
 
 _TAG = "annotations"
+_WHOLE_PICTURE = "tag"
 _SIDES = {"train", "val", "valid", "validation", "test"}
 Corners = tuple[float, float, float, float]
 Row = tuple[str, Corners]
@@ -110,7 +112,7 @@ class _File:
         frames: dict[int, Element] = defaultdict(lambda: Element("frame"))
         for track in self.root.iterfind("track"):
             for shape in track:
-                if shape.tag in _SHAPES and shape.get("outside") != "1":
+                if shape.get("outside") != "1":
                     shape.set("label", track.get("label", ""))
                     frames[_integer(shape.get("frame"))].append(shape)
         return frames
@@ -126,7 +128,7 @@ class _File:
     ) -> None:
         path = self.files.path(found)
         try:
-            rows = [_row(shape) for shape in element if shape.tag in _SHAPES]
+            rows = [_row(shape) for shape in element if shape.tag != _WHOLE_PICTURE]
             picture = from_pixels(stem(found), path, rows, (float(size[0] or 0), float(size[1] or 0)))
         except _NotABoxError as error:
             self.claims.keep_out(found, "shape_not_a_box", str(error))
@@ -135,6 +137,8 @@ class _File:
             text = tostring(element, encoding="unicode")
             picture = SourcePicture(stem(found), path, unreadable_labels=text)
         self.claims.add(found, replace(picture, side=side, recording=recording), self.label)
+        if tags := len(element.findall(_WHOLE_PICTURE)):
+            self.claims.leave_out(found, "tags", f"{tags} tags, which are of the whole picture")
 
 
 def _frame_pictures(files: FolderFiles, label: str) -> Mapping[int, str]:
@@ -149,6 +153,8 @@ def _frame_pictures(files: FolderFiles, label: str) -> Mapping[int, str]:
 
 
 def _row(shape: Element) -> Row:
+    if shape.tag not in _SHAPES:
+        raise _NotABoxError(f"it has a '{shown(shape.tag)}', a shape that is not read")
     try:
         return (shape.get("label") or "").strip(), _SHAPES[shape.tag](shape)
     except _NotABoxError:

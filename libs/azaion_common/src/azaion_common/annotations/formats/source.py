@@ -99,6 +99,7 @@ class Claims:
     problems: list[Problem] = field(default_factory=list)
     remarks: list[Problem] = field(default_factory=list)
     _kept_out: dict[str, Problem] = field(default_factory=dict)
+    _left_out: list[tuple[str, str, str]] = field(default_factory=list)
     _labels: dict[str, str] = field(default_factory=dict)
 
     def add(self, file: str, picture: SourcePicture, label: str) -> None:
@@ -120,6 +121,12 @@ class Claims:
         """``file`` is not used: part of what its labels say would be lost, and the rest be taken for all."""
         self._kept_out.setdefault(file, Problem(shown(file), reason, message))
 
+    def leave_out(self, file: str, kind: str, what: str) -> None:
+        """``what`` the labels say of ``file`` is no object. A picture of which they say nothing else is not used: it would
+        be taken for background.
+        """
+        self._left_out.append((file, kind, what))
+
     def outside(self, reference: str) -> None:
         """The labels name a picture outside the folder: it stays a name, for the ingestor to quarantine."""
         self.pictures[reference] = SourcePicture(reference[:1000], None, file=shown(reference[:200]))
@@ -132,6 +139,7 @@ class Claims:
         self, format_name: str, class_names: Iterable[str], others: Iterable[Problem] = ()
     ) -> SourceFolder:
         """The folder as it was read; ``others`` are problems found elsewhere."""
+        self._tell_what_is_left_out()
         used = [picture for file, picture in self.pictures.items() if file not in self._kept_out]
         return SourceFolder(
             format_name,
@@ -140,6 +148,14 @@ class Claims:
             (*self.problems, *self._kept_out.values(), *others),
             tuple(self.remarks),
         )
+
+    def _tell_what_is_left_out(self) -> None:
+        for file, kind, what in self._left_out:
+            picture = self.pictures[file]
+            if not picture.boxes and picture.unreadable_labels is None:
+                self.keep_out(file, f"only_{kind}", f"all that its labels say of it are {what}")
+            elif file not in self._kept_out:
+                self.remarks.append(Problem(shown(file), f"{kind}_left_out", f"left out: {what}"))
 
 
 def _different(names: Iterable[str]) -> tuple[str, ...]:
