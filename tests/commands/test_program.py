@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
-from azaion_common.cli import reference
+from azaion_common.cli import reference, root
 from azaion_common.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
+from azaion_common.cli.options import AsJson
 from azaion_common.cli.root import build_app
 from azaion_common.runtime.discovery import command_points
 from azaion_common.runtime.settings_reference import describe, settings_classes
@@ -107,12 +110,97 @@ def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
+def azaion(*words: str | Path, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "azaion_common.cli.root", *map(str, words)]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
 def test_an_error_is_one_json_object_too(tmp_path: Path) -> None:
     """Whoever reads --json by machine finds the code of an error on stdout, and people its line on stderr."""
-    command = [sys.executable, "-m", "azaion_common.cli.root", "doctor", "--json", "--home", str(tmp_path)]
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = azaion("doctor", "--json", "--home", tmp_path)
 
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "home_missing"
     assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["doctor", "--nope"],
+        ["models", "show"],
+        ["infer", "x.mp4", "--every", "often"],
+        ["data", "export", "there", "--format"],
+        ["doktor"],
+    ],
+)
+def test_wrong_usage_is_one_json_object_too(words: list[str]) -> None:
+    """An option, argument, value or command that is none ends with exit code 2 and its code on stdout, whatever reads."""
+    done = azaion(*words, "--json") if words[-1] != "--format" else azaion("--json", *words)
+
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "wrong_usage"
+    assert error["hint"].endswith("--help")
+    assert "Error: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "exit_code", "code"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (SystemExit(143), 143, "interrupted"),
+        (ValueError("odd"), None, "unexpected"),
+    ],
+)
+def test_whatever_ends_a_command_is_one_json_object(
+    ending: BaseException,
+    exit_code: int | None,
+    code: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C, SIGTERM and a fault of the program itself leave no machine with an empty stdout."""
+
+    def ending_app() -> Any:
+        app = typer.Typer()
+
+        @app.command()
+        def command(*, as_json: AsJson = False) -> None:
+            raise ending
+
+        return app
+
+    monkeypatch.setattr(root, "build_app", ending_app)
+    monkeypatch.setattr(sys, "argv", ["azaion", "--json"])
+
+    with pytest.raises(SystemExit if exit_code else type(ending)) as ended:
+        root.main()
+
+    assert exit_code is None or getattr(ended.value, "code", None) == exit_code
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+
+
+def test_a_result_that_cannot_be_written_is_an_error() -> None:
+    """A full disk behind stdout ends the command with one line: nobody takes a lost result for none."""
+    with Path("/dev/full").open("w") as full:
+        done = azaion("settings", "--json", stdout=full)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "[output_lost]" in done.stderr
+
+
+def test_a_reader_that_has_gone_is_not_told() -> None:
+    """Whoever closes the pipe wants nothing more: no traceback, not even about a result that is an error."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        results = [
+            azaion(*words, stdout=writing)
+            for words in (["settings", "--json"], ["doctor", "--nope", "--json"])
+        ]
+    finally:
+        os.close(writing)
+
+    assert [done.returncode for done in results] == [1, 2]
+    assert "Traceback" not in "".join(done.stderr for done in results)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from azaion_common.cli.output import print_json
 from azaion_common.runtime.settings import home_from
 
 
@@ -54,7 +54,7 @@ def demo(
             report = asyncio.run(write_report(outcome))
     summary = summarise(outcome, report)
     if as_json:
-        typer.echo(json.dumps(summary))
+        print_json(summary)
     else:
         _tell(console, summary)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from azaion_common.cli.output import print_json
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.printable import printable
 from azaion_common.runtime.settings import home_from
@@ -143,7 +142,10 @@ def infer(
     )
     inferred = infer_source(request, _tell)
     facts = inferred.facts
-    sys.stdout.write((json.dumps(facts, ensure_ascii=False) if as_json else as_line(facts)) + "\n")
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(as_line(facts))
     if inferred.interrupted_by is not None:
         raise typer.Exit(_SIGNALLED + inferred.interrupted_by)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -14,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from azaion_common.cli.backlog import START, until_taken_in
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.patience import Patience
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import ModelRejected, ModelTrained, models
@@ -60,7 +58,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     """Every dataset, the newest first."""
     found = [decode_certificate((folder / CERTIFICATE).read_bytes()) for folder in _folders(home_from(home))]
     if as_json:
-        _write({"datasets": [{"dataset_id": each.dataset_id, **each.pictures} for each in found]})
+        print_json({"datasets": [{"dataset_id": each.dataset_id, **each.pictures} for each in found]})
         return
     table = Table("dataset", *SIDES, "scenes", "left out")
     for each in found:
@@ -73,7 +71,7 @@ def show(dataset: Dataset = None, home: Home = None, *, as_json: AsJson = False)
     """What is in a dataset, and what its certificate says."""
     manifest, certificate = read_folder(_find(home_from(home), dataset))
     if as_json:
-        _write(certificate.model_dump(mode="json") | {"class_names": manifest.class_names})
+        print_json(certificate.model_dump(mode="json") | {"class_names": manifest.class_names})
         return
     _show(manifest, certificate)
 
@@ -82,7 +80,7 @@ def verify(dataset: Dataset = None, home: Home = None, *, as_json: AsJson = Fals
     """Recompute the leak certificate and hash every image."""
     certificate = verify_folder(_find(home_from(home), dataset))
     if as_json:
-        _write({"dataset_id": certificate.dataset_id, "valid": True, "checks": len(certificate.checks)})
+        print_json({"dataset_id": certificate.dataset_id, "valid": True, "checks": len(certificate.checks)})
         return
     for check in certificate.checks:
         typer.echo(f"ok  {check.statement} ({check.examined} examined)")
@@ -154,7 +152,7 @@ def _list_settings(known: KnownSettings, *, as_json: bool) -> None:
     own = {each.name: each.kind for each in describe("trainer", TrainerSettings) if each.name in OWN}
     takes = own | dict(known.settings)
     if as_json:
-        _write({"settings": takes, "architectures": sorted(known.architectures)})
+        print_json({"settings": takes, "architectures": sorted(known.architectures)})
         return
     table = Table("key", "takes")
     for name, text in takes.items():
@@ -233,10 +231,6 @@ def _show(manifest: Manifest, certificate: Certificate) -> None:
 
 def _tell(facts: dict[str, Any], line: str, *, as_json: bool) -> None:
     if as_json:
-        _write(facts)
+        print_json(facts)
     else:
         typer.echo(printable(line.format(**facts).strip()))
-
-
-def _write(value: object) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")

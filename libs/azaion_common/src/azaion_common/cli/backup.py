@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.settings import home_from
 
@@ -45,7 +44,7 @@ def backup(
     """Copy the home as it is now; services may run. To restore, copy the folder back and start on it."""
     done = _back_up(home_from(home), destination.absolute(), secrets=secrets, link=link)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(done), default=str) + "\n")
+        print_json(asdict(done))
     else:
         kept = "with" if done.secrets else "WITHOUT"
         typer.echo(

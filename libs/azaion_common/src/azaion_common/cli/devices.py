@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.remembered import Remembered
 from azaion_common.errors import PermanentError
 from azaion_common.events import ModelLoaded, ModelLoadFailed, devices
@@ -66,7 +66,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     """What each device runs, and the last release that it refused. A device that is cut off tells later."""
     states = asyncio.run(read_devices(home_from(home)))
     if as_json:
-        typer.echo(json.dumps({"devices": [_plain(state) for state in states]}, ensure_ascii=False))
+        print_json({"devices": [_plain(state) for state in states]})
         return
     table = Table("device", "release", "model", "runtime", "since", "heard", "refused")
     for state in states:

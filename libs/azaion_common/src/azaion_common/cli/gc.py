@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -12,7 +10,7 @@ import typer
 from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.runtime.settings import home_from
 
 
@@ -42,9 +40,7 @@ def gc(
     )
     waste = throw_away(home_from(home), rules, dry_run=dry_run)
     if as_json:
-        sys.stdout.write(
-            json.dumps(asdict(waste) | {"freed_bytes": waste.freed_bytes, "dry_run": dry_run}) + "\n"
-        )
+        print_json(asdict(waste) | {"freed_bytes": waste.freed_bytes, "dry_run": dry_run})
         return
     table = Table("kind", "files", "MB")
     for kind, count in waste.files.items():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,7 @@ import typer
 from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.run_records import RunRecord, read_runs
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import Job
@@ -40,7 +38,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     runs, pending = asyncio.run(read_runs(place)), asyncio.run(_pending(place))
     if as_json:
         jobs = [{"queue": job.queue, "job_id": job.job_id, "attempt": job.attempt} for job in pending]
-        _write({"runs": [run.facts() for run in runs], "pending": jobs})
+        print_json({"runs": [run.facts() for run in runs], "pending": jobs})
         return
     table = Table("run", "begun", "on", "epochs", "mAP50", "state")
     for run in runs:
@@ -60,7 +58,7 @@ def show(run: Run, home: Home = None, *, as_json: AsJson = False) -> None:
     """Show on what a training ran and how it ended."""
     facts = _chosen(asyncio.run(read_runs(home_from(home))), run)
     if as_json:
-        _write(facts.facts())
+        print_json(facts.facts())
         return
     typer.echo(f"run {facts.run_id}\nstate {facts.state}\non {facts.hardware or 'unknown'}")
     for note in facts.started.notes if facts.started else ():
@@ -73,7 +71,7 @@ def cancel(job: JobId, home: Home = None, *, as_json: AsJson = False) -> None:
     """Take a job back, waiting or running."""
     queue = asyncio.run(_cancel(home_from(home), job))
     if as_json:
-        _write({"job_id": job, "queue": queue, "cancelled": True})
+        print_json({"job_id": job, "queue": queue, "cancelled": True})
     else:
         typer.echo(f"cancelled: {job} of {queue}")
 
@@ -101,7 +99,3 @@ def _chosen(runs: list[RunRecord], digits: str) -> RunRecord:
         count = "no run" if not found else f"{len(found)} runs"
         raise PermanentError("run_unknown", f"{count} with id {digits}", hint="see: azaion jobs list")
     return found[0]
-
-
-def _write(value: object) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")

@@ -13,6 +13,7 @@ import typer
 
 from azaion_common.cli.model_records import ModelRecord, find_model
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef
 from azaion_common.runtime.settings import PlatformSettings, home_from
@@ -49,7 +50,7 @@ def get(
     """Get a model's file out of the store. Class names and scores go into FILE.json beside it."""
     path, facts = asyncio.run(_get(home_from(home), model, target, save))
     if as_json:
-        typer.echo(json.dumps({"file": str(path), **facts}, ensure_ascii=False))
+        print_json({"file": str(path), **facts})
         return
     typer.echo(f"{path}: {facts['size_bytes']} bytes, sha256 {facts['sha256']}")
     typer.echo(f"{beside(path)}: {len(facts['class_names'])} classes and what else belongs to it")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 
 from rich.console import Console
+
+from azaion_common.errors import PermanentError
 
 PIPE_WIDTH = 120
 HAS_ANSWERED: ContextVar[bool] = ContextVar("HAS_ANSWERED", default=False)
@@ -20,9 +23,22 @@ def stdout_console() -> Console:
 
 
 def print_json(facts: Mapping[str, object]) -> None:
-    """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text."""
-    sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+    """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        PermanentError: ``output_lost``.
+    """
     HAS_ANSWERED.set(True)
+    try:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # Else what is left in the buffer fails once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise PermanentError("output_lost", f"stdout cannot be written to: {error.strerror}") from error
 
 
 def stderr_console() -> Console:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.packages import (
     FleetKeyWrapper,
@@ -193,7 +192,7 @@ def refuse_to_replace(*paths: Path, force: bool) -> None:
 def show(facts: dict[str, object], *, as_json: bool) -> None:
     """Print facts for a machine or for a person. Texts from a package are shown as they are, never as markup."""
     if as_json:
-        sys.stdout.write(json.dumps(facts, default=str) + "\n")
+        print_json(facts)
         return
     console, width = Console(highlight=False), max(map(len, facts))
     for name, value in facts.items():

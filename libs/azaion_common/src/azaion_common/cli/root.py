@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
+from typing import Any
 
 import typer
 
@@ -15,7 +18,9 @@ from azaion_common.printable import printable
 
 EXIT_PERMANENT = 1
 EXIT_TRANSIENT = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_INTERRUPTED = 130
+SIGNALLED = 128
+"""And the signal's number, as shells count."""
+EXIT_INTERRUPTED = SIGNALLED + signal.SIGINT
 EXIT_CODES = {
     0: "done",
     EXIT_PERMANENT: "failed: trying again will not help",
@@ -54,17 +59,48 @@ def _exit_codes() -> str:
 
 
 def main() -> None:
-    """Run the program; errors are one line on stderr and a non-zero exit."""
+    """Run the program; errors are one line on stderr and a non-zero exit, with ``--json`` an object on stdout too."""
     HAS_ANSWERED.set(False)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Run what the command line says; the exit code."""
     try:
-        build_app()()
+        exit_code: int = build_app()(standalone_mode=False) or 0
     except AzaionError as error:
         print_error(error)
-        if "--json" in sys.argv and not HAS_ANSWERED.get():
-            print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
-        sys.exit(EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT)
+        _answer(error.code, error.message, error.hint)
+        return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+    except typer.TyperException as error:
+        return _explain_usage(error)
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        exit_code = EXIT_INTERRUPTED
+    except SystemExit as ending:
+        exit_code = ending.code if isinstance(ending.code, int) else EXIT_PERMANENT
+    except Exception as error:
+        _answer("unexpected", f"{type(error).__name__}: {error}", "report it with the traceback on stderr")
+        raise
+    if exit_code > SIGNALLED:
+        _answer("interrupted", f"ended by {signal.Signals(exit_code - SIGNALLED).name}", None)
+    return exit_code
+
+
+def _explain_usage(error: Any) -> int:
+    """Say how the command is called, as typer does; the exit code."""
+    error.show()
+    path = error.ctx.command_path if getattr(error, "ctx", None) else "azaion"
+    _answer("wrong_usage", error.format_message(), f"see: {path} --help")
+    exit_code: int = error.exit_code
+    return exit_code
+
+
+def _answer(code: str, message: str, hint: str | None) -> None:
+    """The error as the one JSON object, where one is asked for and none has been printed."""
+    if "--json" not in sys.argv or HAS_ANSWERED.get():
+        return
+    with suppress(BrokenPipeError, AzaionError):  # what has gone wrong before is told already
+        print_json({"error": {"code": code, "message": message, "hint": hint}})
 
 
 def print_error(error: AzaionError) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.output import stdout_console
+from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.runtime.settings import home_from
 from azaion_common.runtime.settings_reference import Setting, describe, settings_classes, shown
 
@@ -44,7 +42,7 @@ def settings(
     found = list(_current(home_from(home), section))
     if as_json:
         rows = [asdict(each.setting) | {"value": each.value, "origin": each.origin} for each in found]
-        sys.stdout.write(json.dumps({"settings": rows}) + "\n")
+        print_json({"settings": rows})
         return
     table = Table("setting", "value", "meaning", pad_edge=False, show_lines=False)
     for each in found:

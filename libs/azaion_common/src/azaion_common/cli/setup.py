@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import typer
 
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.output import print_json
 from azaion_common.runtime.provisioning import provision
 from azaion_common.runtime.settings import PlatformSettings, home_from
 
@@ -33,6 +33,6 @@ async def _setup(settings: PlatformSettings, *, as_json: bool) -> None:
         if not as_json:
             typer.echo(f"{each} is there")
     if as_json:
-        typer.echo(json.dumps({"there": there}))
+        print_json({"there": there})
     elif not there:
         typer.echo("everything is kept in the home: there is nothing to make")
