@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
+from PIL import Image
+from PIL.ExifTags import Base
 from typer.testing import CliRunner, Result
 
 from azaion_common.catalogue import Catalogue
 from azaion_common.cli.annotations import register
 from azaion_common.errors import AzaionError
+
+MakePicture = Callable[..., bytes]
 
 
 def run(*arguments: object) -> Result:
@@ -42,6 +47,33 @@ def test_a_person_reads_what_will_be_quarantined(yolo_folder: Path, tmp_path: Pa
     assert result.exit_code == 0
     assert "picture_empty" in result.stderr
     assert "4 pictures (yolo), 2 boxes: 4 new, 0 changed, 0 unchanged, 1 will be quarantined" in result.stdout
+
+
+def test_notes_of_one_kind_are_one_line(yolo_folder: Path, tmp_path: Path, picture: MakePicture) -> None:
+    """Twenty pictures with the same note are counted in one line with three of their names; ``--json`` has all."""
+    exif = Image.Exif()
+    exif[Base.Orientation] = 3
+    for number in range(20):
+        image = picture(shade=10 + number, exif=exif)
+        (yolo_folder / "images" / f"held_{number:02}.jpg").write_bytes(image)
+        (yolo_folder / "labels" / f"held_{number:02}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+    told = run(yolo_folder, "--home", tmp_path / "a").stderr
+    report = json.loads(run(yolo_folder, "--home", tmp_path / "b", "--json").stdout)
+
+    assert (told.count("turned_by_exif"), told.count(".jpg"), told.count("and 17 more")) == (1, 3, 1)
+    assert len(report["remarks"]) == 20
+
+
+def test_notes_of_one_kind_that_differ_say_each_what_they_have_to(yolo_folder: Path, tmp_path: Path) -> None:
+    """Two files that are refused for one reason are one row, with what is wrong in each."""
+    for name, words in (("clip_000", "0 x"), ("clip_001", "0 y")):
+        (yolo_folder / "labels" / f"{name}.txt").write_text(words)
+
+    told = run(yolo_folder, "--home", tmp_path / "home").stderr
+
+    assert told.count("labels_malformed") == 1
+    assert ("'x'" in told, "'y'" in told) == (True, True)
 
 
 def test_a_useless_folder_leaves_no_trace(tmp_path: Path) -> None:

@@ -322,7 +322,8 @@ def _remarks(picture: SourcePicture, without_area: int, doubled: int, orientatio
     if without_area:
         yield Problem(picture.file, "boxes_without_area", f"{without_area} boxes without area are left out")
     if doubled:
-        yield Problem(picture.file, "boxes_doubled", f"{doubled} boxes are there twice: each is taken once")
+        why = f"a box that is there twice is taken once: {doubled} are left out"
+        yield Problem(picture.file, "boxes_doubled", why)
     if picture.boxes and not says_its_frame(picture.stated_size, orientation):
         why = "its EXIF turns or mirrors it, and its labels do not say which way they were drawn: taken for the upright picture"
         yield Problem(picture.file, "turned_by_exif", why)

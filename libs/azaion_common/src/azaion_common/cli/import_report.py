@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azaion_common.annotations.formats import Problem
     from azaion_common.annotations.publish import ImportReport
 
-_SHOWN = 20
+_NAMED = 3
 _NAMES = 5
 
 
@@ -53,12 +53,18 @@ def facts_of(report: ImportReport) -> dict[str, Any]:
 
 
 def _table(title: str, problems: Sequence[Problem]) -> Table:
-    table = Table("file", "reason", "why", title=title, title_justify="left")
-    for problem in problems[:_SHOWN]:
+    """One row for each reason, however many files it is of."""
+    table = Table("files", "reason", "which", "why", title=title, title_justify="left")
+    by_reason: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_reason.setdefault(problem.reason, []).append(problem)
+    for reason, alike in by_reason.items():
+        named = alike[:_NAMED]
+        more = [f"and {len(alike) - _NAMED} more: --json"] if len(alike) > _NAMED else []
+        which = "\n".join([problem.path for problem in named] + more)
+        why = "\n".join(dict.fromkeys(problem.message for problem in named))
         # File names are data: shown as they are, never as markup.
-        table.add_row(Text(problem.path), problem.reason, Text(problem.message))
-    if len(problems) > _SHOWN:
-        table.add_row(f"and {len(problems) - _SHOWN} more", "", "--json lists all")
+        table.add_row(str(len(alike)), reason, Text(which), Text(why))
     return table
 
 
