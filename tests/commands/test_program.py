@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import typer
+from PIL import Image
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from azaion_common.cli import reference, root
 from azaion_common.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
@@ -204,3 +206,80 @@ def test_a_reader_that_has_gone_is_not_told() -> None:
 
     assert [done.returncode for done in results] == [1, 2]
     assert "Traceback" not in "".join(done.stderr for done in results)
+
+
+NEED_NO_HOME = ("package", "settings", "setup", "blobs make-bucket")
+"""They read files or ask servers, which the environment may name as well."""
+MAKE_ONE = ("up", "run", "demo", "annotations import")
+WORDS = {
+    "annotations edit": ["{labels}"],
+    "annotations validate": ["street"],
+    "annotations delete": ["street"],
+    "backup": ["{new}"],
+    "data export": ["{new}"],
+    "dead-letters show": ["a"],
+    "dead-letters requeue": ["--all"],
+    "export": ["latest"],
+    "infer": ["{picture}"],
+    "jobs cancel": ["a"],
+    "jobs show": ["a"],
+    "models get": ["latest"],
+    "models lineage": ["latest"],
+    "models show": ["latest"],
+    "publish": ["latest"],
+    "replay": ["ingestor"],
+}
+"""What a command needs to be told beside its home."""
+
+
+def test_what_asks_something_of_a_home_makes_none(commands: dict[str, Any], tmp_path: Path) -> None:
+    """A misspelt --home is told by every command that looks at a home or has it work, and no empty one comes to be."""
+    labels, folder, file = tmp_path / "street.txt", tmp_path / "folder", tmp_path / "file"
+    picture = tmp_path / "street.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    labels.write_text("0 0.5 0.5 0.1 0.1")
+    file.write_text("no home")
+    folder.mkdir()
+    told: dict[str, set[str]] = {}
+    for path in commands:
+        if path in MAKE_ONE or path.startswith(NEED_NO_HOME):
+            continue
+        words = [
+            each.format(labels=labels, picture=picture, new=tmp_path / "new") for each in WORDS.get(path, [])
+        ]
+        for home in (tmp_path / "none", folder, file):
+            result = CliRunner().invoke(build_app(), [*path.split(), *words, "--home", str(home)])
+            error = result.exception
+            told.setdefault(getattr(error, "code", result.output), set()).add(path)
+            assert home.name in str(error), path
+
+    assert {code: paths for code, paths in told.items() if code != "home_missing"} == {}
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder", "street.png", "street.txt"]
+    assert list(folder.iterdir()) == []
+
+
+def test_why_a_folder_is_no_home_is_told(tmp_path: Path) -> None:
+    """A folder that is not there, one without an event log and a file are three mistakes."""
+    (tmp_path / "file").write_text("no home")
+
+    results = [
+        str(CliRunner().invoke(build_app(), ["models", "list", "--home", str(home)]).exception)
+        for home in (tmp_path / "none", tmp_path, tmp_path / "file")
+    ]
+
+    assert ["no folder" in results[0], "no event log" in results[1], "is a file" in results[2]] == [True] * 3
+
+
+def test_a_home_that_is_made_is_told(tmp_path: Path) -> None:
+    """Who misspells --home of an import reads where the pictures went."""
+    folder = tmp_path / "labelled"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "street.png")
+    (folder / "street.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (folder / "classes.txt").write_text("car")
+    words = ["annotations", "import", str(folder), "--catalogue", "own", "--home"]
+
+    first, second = (CliRunner().invoke(build_app(), [*words, str(tmp_path / "home")]) for _ in range(2))
+
+    assert first.stderr.count(f"made a home: {tmp_path / 'home'}") == 1
+    assert "made a home" not in second.stderr

@@ -136,6 +136,7 @@ async def test_an_altered_dataset_is_not_verified(azaion: Call, dataset_id: str,
     assert result.exception.code == "dataset_altered"
 
 
+@pytest.mark.usefixtures("platform")
 def test_an_unknown_dataset_is_named_in_the_error(azaion: Call) -> None:
     """Also when there is none at all."""
     assert azaion("dataset", "show", "abc").exception.code == "dataset_missing"

@@ -48,6 +48,7 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
         AzaionError: what kept the loop from its end.
     """
     check_home(home, inputs)
+    is_new = not await asyncio.to_thread(home.exists)
     material = await asyncio.to_thread(
         gather,
         home,
@@ -59,6 +60,8 @@ async def run(home: Path, inputs: Inputs, stages: Stages) -> Outcome:
         read_pictures, material, lambda done, total: stages.update("read", done, total)
     )
     claim_home(home, inputs)
+    if is_new:
+        stages.tell(f"made a home: {home}")
     sizes = await asyncio.to_thread(_box_sizes, prepared)
     recipe = recipe_for(sizes, pretrained=inputs.weights is not None)
     write_settings(home, prepared.catalogue, recipe, inputs.weights)

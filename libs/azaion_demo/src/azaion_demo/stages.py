@@ -75,6 +75,10 @@ class Stages:
         if self._latest and self._clock() - self._last_line >= LINE_EVERY_S:
             self._say(self._latest)
 
+    def tell(self, line: str) -> None:
+        """A line that stays, on a terminal too."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     @contextmanager
     def whole(self, stage: str) -> Iterator[None]:
         """A stage without counts: starts and ends with the block."""

@@ -10,10 +10,9 @@ import typer
 
 from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.queued_jobs import Request, ask
+from azaion_common.cli.queued_jobs import Request, ask, platform_to_ask
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
-from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_exporter.plan import ORIGIN_COMMAND, ExportJob, Target, export_job, new_job, parse_target
@@ -38,7 +37,7 @@ def export(
 
 
 async def _export(model: str, target: Target, home: Home, *, wait: bool, as_json: bool) -> None:
-    async with open_platform(home_from(home)) as platform:
+    async with platform_to_ask(home_from(home)) as platform:
         job = export_job(await find_trained(platform.log, model), target, ORIGIN_COMMAND)
         request = Request(
             service="exporter",

@@ -10,10 +10,9 @@ import typer
 
 from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
-from azaion_common.cli.queued_jobs import Request, ask
+from azaion_common.cli.queued_jobs import Request, ask, platform_to_ask
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
-from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings import home_from
 from azaion_common.streams import EventLog
 from azaion_publisher.plan import PublishJob, new_job, publish_job
@@ -36,7 +35,7 @@ def publish(
 
 
 async def _publish(model: str, target: str, home: Home, *, wait: bool, as_json: bool) -> None:
-    async with open_platform(home_from(home)) as platform:
+    async with platform_to_ask(home_from(home)) as platform:
         job = publish_job(await find_export(platform.log, model, target))
         request = Request(
             service="publisher",

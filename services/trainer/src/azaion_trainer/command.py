@@ -21,7 +21,7 @@ from azaion_common.runtime.running import is_running
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.settings_reference import describe
 from azaion_common.runtime.toolchains import ToolchainSettings
-from azaion_common.runtime.transports import open_jobs, open_log
+from azaion_common.runtime.transports import check_exists, open_jobs, open_log
 from azaion_common.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import CERTIFICATE, read_folder, verify_folder
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
@@ -110,6 +110,7 @@ def train(
     if list_settings:
         _list_settings(asyncio.run(_toolchain(place).check({})), as_json=as_json)
         return
+    check_exists(place, PlatformSettings.load(place, "platform"))
     wanted = parse_settings(settings or [])
     asyncio.run(_check(place, wanted))
     dataset_id = _find(place, dataset).name if dataset else None
@@ -206,6 +207,7 @@ def _result(model: ModelTrained | ModelRejected) -> dict[str, Any]:
 
 def _folders(home: Path) -> list[Path]:
     """Complete dataset folders, the newest first."""
+    check_exists(home, PlatformSettings.load(home, "platform"))
     found = [path.parent for path in (home / "datasets").glob(f"[!.]*/{CERTIFICATE}")]
     return sorted(found, key=lambda folder: (folder / CERTIFICATE).stat().st_mtime_ns, reverse=True)
 

@@ -119,7 +119,8 @@ async def _import(wish: _Wish, on_progress: Progress) -> tuple[ImportReport, tup
     prepared = await asyncio.to_thread(
         plan_import, folder, source, chosen.catalogue, wish.rules, stored=stored, on_progress=on_progress
     )
-    make_home(home)
+    if make_home(home):
+        typer.echo(f"made a home: {home}", err=True)
     adopt(chosen, home)
     async with open_log(home, settings) as log:
         report = await send_import(prepared, log, partitioning=settings.partitioning, on_progress=on_progress)

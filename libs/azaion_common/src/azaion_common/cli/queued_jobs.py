@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -16,8 +18,10 @@ from azaion_common.cli.patience import Patience
 from azaion_common.events import Event
 from azaion_common.events.models import STREAM
 from azaion_common.ledger.handler import NewJob
-from azaion_common.runtime.platform import Platform
+from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.running import is_running
+from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.transports import check_exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,19 @@ class Request:
     """Whether an event of the stream of models is the outcome."""
     outcome: Callable[[Event], str]
     """The outcome in words. Raises PermanentError for a job that failed."""
+
+
+@asynccontextmanager
+async def platform_to_ask(home: Path) -> AsyncIterator[Platform]:
+    """The platform of a home that is there already.
+
+    Raises:
+        PermanentError: ``home_missing``, and what the transports raise.
+    """
+    settings = PlatformSettings.load(home, "platform")
+    check_exists(home, settings)
+    async with open_platform(home, settings) as platform:
+        yield platform
 
 
 async def ask(platform: Platform, request: Request, *, wait: bool, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from azaion_common.cli.options import Home
@@ -39,6 +40,8 @@ def run(
 
 def _serve(names: list[str], home: Path) -> None:
     services = [load_service(name) for name in names]
-    make_home(home)
+    is_new = make_home(home)
     configure_logging(PlatformSettings.load(home, "platform").log_level)
+    if is_new:
+        structlog.get_logger(__name__).info("home.made", home=str(home))
     run_process(services, home)

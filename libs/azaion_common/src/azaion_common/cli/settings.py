@@ -39,7 +39,10 @@ def settings(
     as_json: AsJson = False,
 ) -> None:
     """List every setting with its value, where that comes from, and its meaning."""
-    found = list(_current(home_from(home), section))
+    place = home_from(home)
+    if not place.is_dir():
+        typer.echo(f"there is no folder {place}: this is what a new home there would have", err=True)
+    found = list(_current(place, section))
     if as_json:
         rows = [asdict(each.setting) | {"value": each.value, "origin": each.origin} for each in found]
         print_json({"settings": rows})

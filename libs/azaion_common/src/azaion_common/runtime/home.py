@@ -24,8 +24,8 @@ PRIVATE = ("ledgers", "streams", "jobs", "secrets", "replay", "api", "publisher"
 _log = structlog.get_logger(__name__)
 
 
-def make_home(home: Path) -> None:
-    """Have the home, for its owner alone if it is new; one that is there keeps its mode.
+def make_home(home: Path) -> bool:
+    """Have the home, for its owner alone if it is new; one that is there keeps its mode. Whether it is new.
 
     Raises:
         SetupError: ``home_unusable``, ``not_writable``.
@@ -39,7 +39,9 @@ def make_home(home: Path) -> None:
                 f"{existing} is a file, so no home can be at {home}",
                 hint="take another --home",
             )
+        is_new = not home.is_dir()
         make_private_folder(home)
+    return is_new
 
 
 def close_private(home: Path, services: Collection[str] = ()) -> None:

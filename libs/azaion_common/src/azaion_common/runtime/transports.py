@@ -67,15 +67,25 @@ def releases_path(home: Path) -> Path:
 
 
 def check_exists(home: Path, settings: PlatformSettings) -> None:
-    """For commands that only look: an embedded log is not to be made by looking for it.
+    """For commands that look at a home or ask for its work: an embedded log is not to be made by looking for it.
 
     Raises:
         PermanentError: ``home_missing``.
     """
     if settings.streams_url is None and not _appears(home, log_path(home)):
         raise PermanentError(
-            "home_missing", f"{home} holds no event log", hint="name the right folder with --home"
+            "home_missing",
+            _why_no_home(home),
+            hint="name the right folder with --home; azaion up and azaion annotations import make a home",
         )
+
+
+def _why_no_home(home: Path) -> str:
+    if not home.exists():
+        return f"there is no folder {home}"
+    if not home.is_dir():
+        return f"{home} is a file, not a home"
+    return f"{home} is no home yet: it holds no event log"
 
 
 def _appears(home: Path, path: Path) -> bool:
