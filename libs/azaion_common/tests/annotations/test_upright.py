@@ -12,7 +12,7 @@ from azaion_common.annotations.formats.source import SourceBox
 from azaion_common.annotations.intake_settings import IntakeSettings
 from azaion_common.annotations.labels import parse_detections
 from azaion_common.annotations.publish import ImportRules, PreparedImport, prepare_import
-from azaion_common.annotations.upright import SizeDiffersError, fit_to_picture
+from azaion_common.annotations.upright import Frame, SizeDiffersError, fit_to_picture
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
 
@@ -67,7 +67,7 @@ def test_boxes_in_the_raw_frame_are_turned_with_the_picture(
 
 def test_turning_moves_a_box_with_its_pixels(picture: MakePicture, tmp_path: Path) -> None:
     """What is drawn in the box of the raw frame is in the box of the upright picture, for each orientation."""
-    for orientation in (5, 6, 7, 8):
+    for orientation in range(2, 9):
         image = Image.new("RGB", (40, 30))
         image.paste((255, 0, 0), (4, 12, 12, 27))
         exif = Image.Exif()
@@ -76,19 +76,23 @@ def test_turning_moves_a_box_with_its_pixels(picture: MakePicture, tmp_path: Pat
         with Image.open(tmp_path / "a.png") as opened:
             upright = opened.transpose(
                 {
+                    2: Image.Transpose.FLIP_LEFT_RIGHT,
+                    3: Image.Transpose.ROTATE_180,
+                    4: Image.Transpose.FLIP_TOP_BOTTOM,
                     5: Image.Transpose.TRANSPOSE,
                     6: Image.Transpose.ROTATE_270,
                     7: Image.Transpose.TRANSVERSE,
                     8: Image.Transpose.ROTATE_90,
                 }[orientation]
             )
+        width, height = upright.size
         x1, y1, x2, y2 = upright.getbbox() or (0, 0, 0, 0)
         raw = SourceBox("car", 8 / 40, 19.5 / 30, 8 / 40, 15 / 30)
 
-        (box,) = fit_to_picture((raw,), (40, 30), upright.size, orientation)
+        (box,) = fit_to_picture((raw,), (40, 30), upright.size, orientation, Frame.RAW)
 
         corners = (box.cx - box.w / 2, box.cy - box.h / 2, box.cx + box.w / 2, box.cy + box.h / 2)
-        assert corners == pytest.approx((x1 / 30, y1 / 40, x2 / 30, y2 / 40))
+        assert corners == pytest.approx((x1 / width, y1 / height, x2 / width, y2 / height))
 
 
 def test_labels_for_the_upright_picture_stay(tmp_path: Path, picture: MakePicture) -> None:
@@ -148,6 +152,45 @@ def test_a_size_that_a_mirror_or_half_turn_leaves_says_nothing(
     plan = prepared(tmp_path, turned(picture, orientation), voc((400, 300))).plan
 
     assert [each.reason for each in plan.remarks] == ["turned_by_exif"] * told
+
+
+AT = {1: (0.2, 22 / 30), 2: (0.8, 22 / 30), 3: (0.8, 8 / 30), 4: (0.2, 8 / 30)}
+RAW, UPRIGHT = (400, 300), (300, 400)
+"""Sizes that labels state of a picture which is stored as 400 x 300 and held on its side."""
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("others", "is_turned", "taken_for"),
+    [
+        ([RAW], True, "raw frame, as others"),
+        ([RAW, RAW], True, "raw frame, as others"),
+        ([UPRIGHT], False, "upright picture, as others"),
+        ([RAW, UPRIGHT], False, "upright picture"),
+        ([], False, "upright picture"),
+    ],
+)
+def test_mirrored_pictures_go_by_the_others_of_their_folder(
+    tmp_path: Path,
+    picture: MakePicture,
+    orientation: int,
+    others: list[tuple[int, int]],
+    is_turned: bool,  # noqa: FBT001
+    taken_for: str,
+) -> None:
+    """The frame that pictures on their side tell, all of them alike, holds for those that mirrors and half turns leave."""
+    for number, stated in enumerate(others):
+        size = 400 + 4 * number, 300 + 3 * number
+        (tmp_path / f"side_{number}.jpg").write_bytes(turned(picture, 6, size))
+        (tmp_path / f"side_{number}.xml").write_text(voc(stated).replace("a.jpg", f"side_{number}.jpg"))
+
+    plan = prepared(tmp_path, turned(picture, orientation), voc((400, 300))).plan
+
+    (box,) = parse_detections(plan.messages[0].detections, CATALOGUE)
+    expected = AT[orientation if is_turned else 1]
+    assert (box.cx, box.cy, box.w, box.h) == pytest.approx((*expected, 80 / 400, 100 / 300))
+    assert [(each.path, each.reason) for each in plan.remarks] == [("a.jpg", "turned_by_exif")]
+    assert plan.remarks[0].message.partition("taken for the ")[2].startswith(taken_for)
 
 
 def test_a_box_without_area_does_not_refuse_its_picture(tmp_path: Path, picture: MakePicture) -> None:

@@ -27,10 +27,11 @@ from azaion_common.annotations.picture_limits import PictureLimits
 from azaion_common.annotations.pictures import PictureFacts, inspect_picture, look
 from azaion_common.annotations.stored import StoredPictures
 from azaion_common.annotations.upright import (
+    Frame,
     SizeDiffersError,
     date_taken,
     fit_to_picture,
-    says_its_frame,
+    frame_told,
 )
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
@@ -130,6 +131,10 @@ class _Checked:
     refused: PermanentError | None
     origin: FileOrigin
     remarks: tuple[Problem, ...]
+    frame: Frame | None
+    """What its boxes were drawn in, where EXIF turns or mirrors it and its labels tell."""
+    waits: bool
+    """Its boxes are of the frame that other pictures of the folder tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class Planner:
         with ThreadPoolExecutor(processors()) as pool:
             looks = pool.map(lambda picture: self._check(picture, copied), source.pictures)
             checked = list(_counted(looks, len(source.pictures), on_progress))
+            checked = self._alike(source.pictures, checked, copied)
         problems = [each for each in checked if isinstance(each, Problem)]
         sound = [each for each in checked if isinstance(each, _Checked)]
         messages, doubles, remarks = self._name(sound)
@@ -167,15 +173,35 @@ class Planner:
         _refuse_useless(plan, self.root, self.catalogue)
         return plan
 
-    def _check(self, picture: SourcePicture, copied: set[str | None]) -> _Checked | Problem:
-        """Everything that can be said of one picture by itself; in a thread."""
+    def _alike(
+        self,
+        pictures: Iterable[SourcePicture],
+        checked: Sequence[_Checked | Problem],
+        copied: set[str | None],
+    ) -> list[_Checked | Problem]:
+        """Boxes whose labels do not tell their frame are of the one that all labels of the folder which do tell."""
+        told = {each.frame for each in checked if isinstance(each, _Checked) and each.frame}
+        if len(told) != 1:
+            return list(checked)
+        (shown,) = told
+        return [
+            self._check(picture, copied, shown) if isinstance(each, _Checked) and each.waits else each
+            for picture, each in zip(pictures, checked, strict=True)
+        ]
+
+    def _check(
+        self, picture: SourcePicture, copied: set[str | None], shown: Frame | None = None
+    ) -> _Checked | Problem:
+        """Everything that can be said of one picture by itself; in a thread. ``shown`` is the frame that other pictures
+        of the folder tell.
+        """
         try:
             image = read_regular(picture.path, MAX_MESSAGE_BYTES) if picture.path else b""
         except NotReadableError as error:
             return Problem(picture.file, "picture_unreadable", str(error))
         facts, refused, orientation, taken = self._look(picture, image)
         try:
-            boxes = _fit(picture, facts, orientation)
+            boxes = _fit(picture, facts, orientation, shown or Frame.UPRIGHT)
         except SizeDiffersError as error:
             return Problem(picture.file, "size_differs", f"{error}: the boxes would lie beside the objects")
         with_area = [box for box in boxes if box.w != 0 and box.h != 0]
@@ -183,6 +209,8 @@ class Planner:
             why = f"none of its {len(boxes)} boxes has an area: it would be taken for background"
             return Problem(picture.file, "boxes_without_area", why)
         kept = _each_once(with_area)
+        frame = _frame(picture, facts, orientation)
+        told = _turned_by_exif(picture, shown) if kept and orientation != 1 and frame is None else ()
         detections = picture.unreadable_labels or self._detections(kept)
         if len(image) + len(detections.encode()) + _ROOM_FOR_FIELDS > MAX_MESSAGE_BYTES:
             return Problem(picture.file, "picture_too_large", f"{len(image)} bytes do not fit into a message")
@@ -205,7 +233,9 @@ class Planner:
             hashlib.sha256(image).hexdigest(),
             refused or error_in_labels,
             origin,
-            tuple(_remarks(picture, len(boxes) - len(with_area), len(with_area) - len(kept), orientation)),
+            (*_left_out(picture, len(boxes) - len(with_area), len(with_area) - len(kept)), *told),
+            frame,
+            waits=bool(told) and picture.stated_size is not None,
         )
 
     def _look(
@@ -295,7 +325,9 @@ class Planner:
         return Standing.KEPT if self.rules.only_new else Standing.CHANGED
 
 
-def _fit(picture: SourcePicture, facts: PictureFacts | None, orientation: int) -> tuple[SourceBox, ...]:
+def _fit(
+    picture: SourcePicture, facts: PictureFacts | None, orientation: int, otherwise: Frame
+) -> tuple[SourceBox, ...]:
     """The boxes relative to the upright picture; raises SizeDiffersError."""
     if facts is None:
         return picture.boxes
@@ -304,7 +336,13 @@ def _fit(picture: SourcePicture, facts: PictureFacts | None, orientation: int) -
         return tuple(_relative(box, size) for box in picture.boxes)
     if picture.stated_size is None:
         return picture.boxes
-    return fit_to_picture(picture.boxes, picture.stated_size, size, orientation)
+    return fit_to_picture(picture.boxes, picture.stated_size, size, orientation, otherwise)
+
+
+def _frame(picture: SourcePicture, facts: PictureFacts | None, orientation: int) -> Frame | None:
+    if facts is None or orientation == 1:
+        return None
+    return frame_told(picture.stated_size, (facts.width, facts.height), orientation)
 
 
 def _relative(box: SourceBox, size: tuple[int, int]) -> SourceBox:
@@ -318,15 +356,18 @@ def _each_once(boxes: Iterable[SourceBox]) -> tuple[SourceBox, ...]:
     return tuple({(box.class_name.casefold(), box.xywh): box for box in boxes}.values())
 
 
-def _remarks(picture: SourcePicture, without_area: int, doubled: int, orientation: int) -> Iterator[Problem]:
+def _left_out(picture: SourcePicture, without_area: int, doubled: int) -> Iterator[Problem]:
     if without_area:
         yield Problem(picture.file, "boxes_without_area", f"{without_area} boxes without area are left out")
     if doubled:
         why = f"a box that is there twice is taken once: {doubled} are left out"
         yield Problem(picture.file, "boxes_doubled", why)
-    if picture.boxes and not says_its_frame(picture.stated_size, orientation):
-        why = "its EXIF turns or mirrors it, and its labels do not say which way they were drawn: taken for the upright picture"
-        yield Problem(picture.file, "turned_by_exif", why)
+
+
+def _turned_by_exif(picture: SourcePicture, shown: Frame | None) -> tuple[Problem]:
+    taken = f"{shown}, as others of the folder say" if shown else Frame.UPRIGHT
+    why = f"its EXIF turns or mirrors it, and its labels do not say which way they were drawn: taken for the {taken}"
+    return (Problem(picture.file, "turned_by_exif", why),)
 
 
 def _double(second: _Checked, first: _Checked) -> Problem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from PIL import Image
@@ -22,37 +23,59 @@ _ON_THE_SIDE: Final = frozenset({5, 6, 7, 8})
 """Orientations that swap width and height."""
 
 
+class Frame(StrEnum):
+    """What labels were drawn in."""
+
+    RAW = "raw frame"
+    """The pixels as they are stored."""
+    UPRIGHT = "upright picture"
+    """The pixels as EXIF says that they are seen."""
+
+
 class SizeDiffersError(Exception):
     """The labels are for a picture of another shape."""
 
 
 def fit_to_picture(
-    boxes: tuple[SourceBox, ...], stated: tuple[float, float], size: tuple[int, int], orientation: int
+    boxes: tuple[SourceBox, ...],
+    stated: tuple[float, float],
+    size: tuple[int, int],
+    orientation: int,
+    otherwise: Frame = Frame.UPRIGHT,
 ) -> tuple[SourceBox, ...]:
     """``boxes``, relative to a frame of the ``stated`` size, relative to the upright picture of ``size``.
 
-    A frame of another scale with the same shape will do: boxes are relative.
+    A frame of another scale with the same shape will do: boxes are relative. Where the sizes do not tell, the boxes are
+    of the frame ``otherwise``.
 
     Raises:
         SizeDiffersError: it is neither the upright picture nor its raw frame.
     """
-    if _same_shape(stated, size):
-        return boxes
-    if orientation in _ON_THE_SIDE and _same_shape(stated, (size[1], size[0])):
-        return tuple(_turned(box, orientation) for box in boxes)
-    raise SizeDiffersError(
-        f"its labels are for {stated[0]:g} x {stated[1]:g} pixels, it has {size[0]} x {size[1]}"
-    )
+    frames = _frames(stated, size, orientation)
+    if not frames:
+        raise SizeDiffersError(
+            f"its labels are for {stated[0]:g} x {stated[1]:g} pixels, it has {size[0]} x {size[1]}"
+        )
+    frame = frames[0] if len(frames) == 1 else otherwise
+    return tuple(_turned(box, orientation) for box in boxes) if frame is Frame.RAW else boxes
 
 
-def says_its_frame(stated: tuple[float, float] | None, orientation: int) -> bool:
-    """Whether labels of a picture with this EXIF orientation tell if they were drawn in its raw frame or in the upright one.
+def frame_told(stated: tuple[float, float] | None, size: tuple[int, int], orientation: int) -> Frame | None:
+    """The frame that labels of a picture which EXIF turns or mirrors were drawn in; None where they do not tell.
 
     Only a size that a turn onto the side would swap does; mirrors and half turns leave it as it is, and so does a square.
     """
+    frames = _frames(stated, size, orientation) if stated else ()
+    return frames[0] if len(frames) == 1 else None
+
+
+def _frames(stated: tuple[float, float], size: tuple[int, int], orientation: int) -> tuple[Frame, ...]:
+    """The frames that have the stated shape."""
     if orientation == 1:
-        return True
-    return stated is not None and orientation in _ON_THE_SIDE and stated[0] != stated[1]
+        return (Frame.UPRIGHT,) if _same_shape(stated, size) else ()
+    raw = (size[1], size[0]) if orientation in _ON_THE_SIDE else size
+    shapes = {Frame.UPRIGHT: size, Frame.RAW: raw}
+    return tuple(frame for frame, shape in shapes.items() if _same_shape(stated, shape))
 
 
 def date_taken(image: bytes) -> datetime | None:
@@ -73,12 +96,16 @@ def _same_shape(stated: tuple[float, float], size: tuple[int, int]) -> bool:
 
 def _turned(box: SourceBox, orientation: int) -> SourceBox:
     cx, cy = {
+        2: (1 - box.cx, box.cy),
+        3: (1 - box.cx, 1 - box.cy),
+        4: (box.cx, 1 - box.cy),
         5: (box.cy, box.cx),
         6: (1 - box.cy, box.cx),
         7: (1 - box.cy, 1 - box.cx),
         8: (box.cy, 1 - box.cx),
     }[orientation]
-    return SourceBox(box.class_name, cx, cy, box.h, box.w)
+    w, h = (box.h, box.w) if orientation in _ON_THE_SIDE else (box.w, box.h)
+    return SourceBox(box.class_name, cx, cy, w, h)
 
 
 def _moment(text: object) -> datetime | None:
