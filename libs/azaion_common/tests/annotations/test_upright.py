@@ -161,13 +161,13 @@ RAW, UPRIGHT = (400, 300), (300, 400)
 
 @pytest.mark.parametrize("orientation", [2, 3, 4])
 @pytest.mark.parametrize(
-    ("others", "is_turned", "taken_for"),
+    ("others", "taken_for"),
     [
-        ([RAW], True, "raw frame, as others"),
-        ([RAW, RAW], True, "raw frame, as others"),
-        ([UPRIGHT], False, "upright picture, as others"),
-        ([RAW, UPRIGHT], False, "upright picture"),
-        ([], False, "upright picture"),
+        ([RAW], "raw frame, as others"),
+        ([RAW, RAW], "raw frame, as others"),
+        ([UPRIGHT], "upright picture, as others"),
+        ([RAW, UPRIGHT], "upright picture"),
+        ([], "upright picture"),
     ],
 )
 def test_mirrored_pictures_go_by_the_others_of_their_folder(
@@ -175,7 +175,6 @@ def test_mirrored_pictures_go_by_the_others_of_their_folder(
     picture: MakePicture,
     orientation: int,
     others: list[tuple[int, int]],
-    is_turned: bool,  # noqa: FBT001
     taken_for: str,
 ) -> None:
     """The frame that pictures on their side tell, all of them alike, holds for those that mirrors and half turns leave."""
@@ -187,7 +186,7 @@ def test_mirrored_pictures_go_by_the_others_of_their_folder(
     plan = prepared(tmp_path, turned(picture, orientation), voc((400, 300))).plan
 
     (box,) = parse_detections(plan.messages[0].detections, CATALOGUE)
-    expected = AT[orientation if is_turned else 1]
+    expected = AT[orientation if taken_for.startswith(Frame.RAW) else 1]
     assert (box.cx, box.cy, box.w, box.h) == pytest.approx((*expected, 80 / 400, 100 / 300))
     assert [(each.path, each.reason) for each in plan.remarks] == [("a.jpg", "turned_by_exif")]
     assert plan.remarks[0].message.partition("taken for the ")[2].startswith(taken_for)
