@@ -11,6 +11,7 @@ import typer
 from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.queued_jobs import Request, ask, platform_to_ask
+from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ExportFailed, ModelExported, ModelTrained
 from azaion_common.runtime.settings import home_from
@@ -38,7 +39,9 @@ def export(
 
 async def _export(model: str, target: Target, home: Home, *, wait: bool, as_json: bool) -> None:
     async with platform_to_ask(home_from(home)) as platform:
-        job = export_job(await find_trained(platform.log, model), target, ORIGIN_COMMAND)
+        async with absence_explained(platform.home):
+            trained = await find_trained(platform.log, model)
+        job = export_job(trained, target, ORIGIN_COMMAND)
         request = Request(
             service="exporter",
             job=new_job(job, f"{job.model_id}/{uuid4().hex}"),

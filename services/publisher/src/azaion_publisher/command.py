@@ -11,6 +11,7 @@ import typer
 from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.queued_jobs import Request, ask, platform_to_ask
+from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.runtime.settings import home_from
@@ -36,7 +37,9 @@ def publish(
 
 async def _publish(model: str, target: str, home: Home, *, wait: bool, as_json: bool) -> None:
     async with platform_to_ask(home_from(home)) as platform:
-        job = publish_job(await find_export(platform.log, model, target))
+        async with absence_explained(platform.home):
+            exported = await find_export(platform.log, model, target)
+        job = publish_job(exported)
         request = Request(
             service="publisher",
             job=new_job(job, f"{job.model_id}/{uuid4().hex}"),

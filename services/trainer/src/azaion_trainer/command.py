@@ -14,6 +14,7 @@ from rich.table import Table
 from azaion_common.cli.backlog import START, until_taken_in
 from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.patience import Patience
+from azaion_common.cli.waiting import absence_explained, tell_what_waits
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import ModelRejected, ModelTrained, models
 from azaion_common.printable import printable
@@ -56,7 +57,8 @@ def register(app: typer.Typer) -> None:
 
 def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     """Every dataset, the newest first."""
-    found = [decode_certificate((folder / CERTIFICATE).read_bytes()) for folder in _folders(home_from(home))]
+    place = home_from(home)
+    found = [decode_certificate((folder / CERTIFICATE).read_bytes()) for folder in _folders(place)]
     if as_json:
         print_json({"datasets": [{"dataset_id": each.dataset_id, **each.pictures} for each in found]})
         return
@@ -65,11 +67,13 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
         sides = [str(each.pictures[side]) for side in SIDES]
         table.add_row(each.dataset_id[:16], *sides, str(sum(each.groups.values())), str(len(each.left_out)))
     Console().print(table)
+    if not found:
+        tell_what_waits(place)
 
 
 def show(dataset: Dataset = None, home: Home = None, *, as_json: AsJson = False) -> None:
     """What is in a dataset, and what its certificate says."""
-    manifest, certificate = read_folder(_find(home_from(home), dataset))
+    manifest, certificate = read_folder(asyncio.run(_find(home_from(home), dataset)))
     if as_json:
         print_json(certificate.model_dump(mode="json") | {"class_names": manifest.class_names})
         return
@@ -78,7 +82,7 @@ def show(dataset: Dataset = None, home: Home = None, *, as_json: AsJson = False)
 
 def verify(dataset: Dataset = None, home: Home = None, *, as_json: AsJson = False) -> None:
     """Recompute the leak certificate and hash every image."""
-    certificate = verify_folder(_find(home_from(home), dataset))
+    certificate = verify_folder(asyncio.run(_find(home_from(home), dataset)))
     if as_json:
         print_json({"dataset_id": certificate.dataset_id, "valid": True, "checks": len(certificate.checks)})
         return
@@ -113,7 +117,7 @@ def train(
     check_exists(place, PlatformSettings.load(place, "platform"))
     wanted = parse_settings(settings or [])
     asyncio.run(_check(place, wanted))
-    dataset_id = _find(place, dataset).name if dataset else None
+    dataset_id = asyncio.run(_find(place, dataset)).name if dataset else None
     body = TrainingRequest(dataset_id=dataset_id, overrides=wanted).model_dump_json()
     job_id = f"cli-{uuid4().hex}"
     result = asyncio.run(_train(place, job_id, body, dataset_id, timeout_s=timeout, wait=wait))
@@ -212,12 +216,14 @@ def _folders(home: Path) -> list[Path]:
     return sorted(found, key=lambda folder: (folder / CERTIFICATE).stat().st_mtime_ns, reverse=True)
 
 
-def _find(home: Path, digits: str | None) -> Path:
-    fitting = [folder for folder in _folders(home) if folder.name.startswith(digits or "")]
-    if not fitting or (digits and len(fitting) > 1):
-        found = "no dataset" if not fitting else f"{len(fitting)} datasets"
-        raise PermanentError("dataset_missing", f"{found} with id {digits or '(any)'} in {home / 'datasets'}")
-    return fitting[0]
+async def _find(home: Path, digits: str | None) -> Path:
+    async with absence_explained(home):
+        fitting = [folder for folder in _folders(home) if folder.name.startswith(digits or "")]
+        if not fitting or (digits and len(fitting) > 1):
+            found = "no dataset" if not fitting else f"{len(fitting)} datasets"
+            why = f"{found} with id {digits or '(any)'} in {home / 'datasets'}"
+            raise PermanentError("dataset_missing", why, hint="a training forms one: azaion train")
+        return fitting[0]
 
 
 def _show(manifest: Manifest, certificate: Certificate) -> None:

@@ -13,6 +13,7 @@ import typer
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stderr_console
 from azaion_common.cli.picture_progress import StageProgress
+from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.platform import catalogue_of
 from azaion_common.runtime.settings import PlatformSettings, home_from
@@ -103,7 +104,8 @@ async def _export(
         )
         pictures = [each for each in stored.current() if each.validated or seed]
         exporter = Exporter(blobs, catalogue, link, on_progress)
-        return await exporter.export(pictures, folder, format_name, pending=stored.pending)
+        async with absence_explained(home):
+            return await exporter.export(pictures, folder, format_name, pending=stored.pending)
 
 
 async def _export_dataset(
@@ -115,7 +117,8 @@ async def _export_dataset(
         raise PermanentError(
             "format_unknown", f"a dataset is not written as {format_name!r}", hint="known: yolo"
         )
-    source = await asyncio.to_thread(_dataset_folder, home, wanted)
+    async with absence_explained(home):
+        source = await asyncio.to_thread(_dataset_folder, home, wanted)
     images = await copy_dataset(source, folder, link=link)
     return {"folder": str(folder), "format": format_name, "dataset_id": source.name, "images": images}
 

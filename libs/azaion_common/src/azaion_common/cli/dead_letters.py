@@ -14,6 +14,7 @@ from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
+from azaion_common.cli.waiting import tell_what_waits
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
 from azaion_common.printable import printable
@@ -44,13 +45,15 @@ def list_letters(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List what was refused and is not applied yet, one line each."""
-    found = _select(asyncio.run(dead_letters.every(home_from(home))), service, reason)
+    folder = home_from(home)
+    found = _select(asyncio.run(dead_letters.every(folder)), service, reason)
     shown = [letter for letter in found if everything or letter.state != APPLIED]
     if as_json:
         print_json({"dead_letters": [_plain(letter) for letter in shown]})
         return
     if not shown:
         typer.echo("no dead letters")
+        tell_what_waits(folder)
         return
     table = Table("id", "when (UTC)", "state", "reason", "message")
     for letter in shown:

@@ -12,13 +12,13 @@ from rich.table import Table
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.run_records import RunRecord, read_runs
+from azaion_common.cli.waiting import QUEUES, absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import Job
 from azaion_common.printable import printable
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import check_exists, open_jobs
 
-QUEUES = ("trainings", "exports", "publications")
 Run = Annotated[str, typer.Argument(help="Id of a training run, or its first digits.", show_default=False)]
 JobId = Annotated[str, typer.Argument(help="Id of a job that is queued or running.", show_default=False)]
 
@@ -56,7 +56,7 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
 
 def show(run: Run, home: Home = None, *, as_json: AsJson = False) -> None:
     """Show on what a training ran and how it ended."""
-    facts = _chosen(asyncio.run(read_runs(home_from(home))), run)
+    facts = asyncio.run(_find(home_from(home), run))
     if as_json:
         print_json(facts.facts())
         return
@@ -93,9 +93,10 @@ async def _cancel(home: Path, job_id: str) -> str:
     raise PermanentError("job_unknown", f"no unfinished job is {job_id}", hint="see: azaion jobs list")
 
 
-def _chosen(runs: list[RunRecord], digits: str) -> RunRecord:
-    found = [run for run in runs if run.run_id.startswith(digits)]
-    if len(found) != 1:
-        count = "no run" if not found else f"{len(found)} runs"
-        raise PermanentError("run_unknown", f"{count} with id {digits}", hint="see: azaion jobs list")
-    return found[0]
+async def _find(home: Path, digits: str) -> RunRecord:
+    async with absence_explained(home):
+        found = [run for run in await read_runs(home) if run.run_id.startswith(digits)]
+        if len(found) != 1:
+            count = "no run" if not found else f"{len(found)} runs"
+            raise PermanentError("run_unknown", f"{count} with id {digits}", hint="see: azaion jobs list")
+        return found[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from azaion_common.cli.model_events import LATEST
 from azaion_common.cli.remembered import remembered_events
+from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.events import Candidate, ModelExported, ModelPublished, ModelRejected, ModelTrained, models
 from azaion_common.events.envelope import Envelope
@@ -40,7 +41,8 @@ async def find_model(home: Path, reference: str) -> ModelRecord:
     Raises:
         PermanentError: ``home_missing``, ``model_unknown``, ``model_ambiguous``.
     """
-    return chosen(await read_models(home), reference)
+    async with absence_explained(home):
+        return chosen(await read_models(home), reference)
 
 
 def chosen(records: Sequence[ModelRecord], reference: str) -> ModelRecord:

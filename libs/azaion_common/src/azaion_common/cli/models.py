@@ -15,6 +15,7 @@ from azaion_common.cli.model_files import get
 from azaion_common.cli.model_records import ModelRecord, find_model, read_models
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
+from azaion_common.cli.waiting import tell_what_waits
 from azaion_common.runtime.settings import home_from
 
 Reference = Annotated[str, typer.Argument(help="Model id, its first digits, or latest.", show_default=False)]
@@ -32,7 +33,8 @@ def register(app: typer.Typer) -> None:
 
 def list_(home: Home = None, *, as_json: AsJson = False) -> None:
     """Every model, oldest first."""
-    records = asyncio.run(read_models(home_from(home)))
+    place = home_from(home)
+    records = asyncio.run(read_models(place))
     if as_json:
         rows = [{"model_id": record.candidate.model_id, "state": record.state, "at": record.at.isoformat(),
                  "map50": record.candidate.metrics.map50, "map50_95": record.candidate.metrics.map50_95}
@@ -45,6 +47,8 @@ def list_(home: Home = None, *, as_json: AsJson = False) -> None:
         figures = (f"{metrics.map50:.3f}", f"{metrics.map50_95:.3f}", str(metrics.pictures))
         table.add_row(record.candidate.model_id, f"{record.at:%Y-%m-%d %H:%M}", *figures, record.state)
     stdout_console().print(table)
+    if not records:
+        tell_what_waits(place)
 
 
 def show(model: Reference, home: Home = None, *, as_json: AsJson = False) -> None:
