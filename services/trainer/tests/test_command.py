@@ -114,7 +114,7 @@ async def dataset_id(platform: Platform, store_blobs: Call, form: Callable[..., 
     return manifest.dataset_id
 
 
-async def test_datasets_are_listed_shown_and_verified(azaion: Call, dataset_id: str) -> None:
+def test_datasets_are_listed_shown_and_verified(azaion: Call, dataset_id: str) -> None:
     """By the first digits of their id, or the newest without."""
     assert dataset_id[:16] in azaion("dataset", "list").stdout
     assert json.loads(azaion("dataset", "list", "--json").stdout)["datasets"][0]["dataset_id"] == dataset_id
@@ -126,7 +126,7 @@ async def test_datasets_are_listed_shown_and_verified(azaion: Call, dataset_id: 
     assert azaion("dataset", "verify").stdout.endswith(f"dataset {dataset_id[:16]} does not leak\n")
 
 
-async def test_an_altered_dataset_is_not_verified(azaion: Call, dataset_id: str, tmp_path: Path) -> None:
+def test_an_altered_dataset_is_not_verified(azaion: Call, dataset_id: str, tmp_path: Path) -> None:
     """The error of the check leaves the command."""
     next((tmp_path / "datasets" / dataset_id / "images" / "test").iterdir()).unlink()
 
