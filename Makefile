@@ -86,8 +86,12 @@ schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate chang
 reference: $(DEV) ## Write docs/settings.md and docs/commands.md anew from the program
 	$(BIN)/python -m azaion_common.cli.reference docs
 
-lock: $(DEV) ## Write constraints.txt anew from what is installed
+lock: $(DEV) ## Write constraints.txt anew from what is installed, and the hashes of those packages' files from the index
 	(head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv==0.13.9
+	.lock/bin/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  constraints.txt deploy/docker/requirements-*.txt --output-file deploy/docker/hashes.txt
+	rm -rf .lock
 
 clean: ## Remove both environments and caches (keeps azaion-home)
 	rm -rf $(VENV) $(TOOLCHAIN)/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -6,16 +6,17 @@ ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 WORKDIR /src
-COPY constraints.txt deploy/docker/requirements-cuda.txt deploy/docker/check_cuda_libraries.sh ./
+COPY constraints.txt deploy/docker/hashes.txt deploy/docker/install_locked.py deploy/docker/requirements-build.txt ./
+RUN python -m venv /opt/azaion && /opt/azaion/bin/python install_locked.py -r requirements-build.txt
+COPY deploy/docker/requirements-cuda.txt deploy/docker/check_cuda_libraries.sh ./
 COPY libs/azaion_common libs/azaion_common
 COPY services/inferencer services/inferencer
 ENV LD_LIBRARY_PATH=/opt/azaion/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/azaion/lib/python3.11/site-packages/nvidia/cudnn/lib
 # The CUDA build is a package of another name that owns the same folder: it takes the place of the one that was resolved.
-RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt './libs/azaion_common[production,traces]' ./services/inferencer \
+RUN /opt/azaion/bin/python install_locked.py './libs/azaion_common[production,traces]' ./services/inferencer \
  && /opt/azaion/bin/pip uninstall --quiet --yes onnxruntime \
- && /opt/azaion/bin/pip install --quiet --no-deps -r requirements-cuda.txt \
+ && /opt/azaion/bin/python install_locked.py -r requirements-cuda.txt \
  && ./check_cuda_libraries.sh /opt/azaion/bin/python \
  && /opt/azaion/bin/pip uninstall --quiet --yes setuptools pip
 

@@ -14,10 +14,10 @@ RUN apt-get update -q && apt-get install -yq --no-install-recommends software-pr
  && apt-get purge -yq software-properties-common && apt-get autoremove -yq && rm -rf /var/lib/apt/lists/* \
  && mkdir -p /var/lib/azaion && chown 10001:10001 /var/lib/azaion
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python3.11 -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 WORKDIR /src
 COPY . ./
-RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt './libs/azaion_common[production,traces]' ./services/inferencer \
+RUN python3.11 -m venv /opt/azaion && /opt/azaion/bin/python deploy/docker/install_locked.py -r deploy/docker/requirements-build.txt
+RUN /opt/azaion/bin/python deploy/docker/install_locked.py './libs/azaion_common[production,traces]' ./services/inferencer \
  && /opt/azaion/bin/pip uninstall --quiet --yes onnxruntime \
  && /opt/azaion/bin/pip install --quiet --no-deps "${ONNX_RUNTIME}" \
  && deploy/docker/check_cuda_libraries.sh /opt/azaion/bin/python \

@@ -10,12 +10,12 @@ ARG RKNN_LITE=rknn-toolkit-lite2==2.3.2
 RUN apt-get update -q && apt-get install -yq --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
  && mkdir -p /var/lib/azaion && chown 10001:10001 /var/lib/azaion
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 WORKDIR /src
-COPY constraints.txt ./
+COPY constraints.txt deploy/docker/hashes.txt deploy/docker/install_locked.py deploy/docker/requirements-build.txt ./
+RUN python -m venv /opt/azaion && /opt/azaion/bin/python install_locked.py -r requirements-build.txt
 COPY libs/azaion_common libs/azaion_common
 COPY services/inferencer services/inferencer
-RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt './libs/azaion_common[production,traces]' ./services/inferencer \
+RUN /opt/azaion/bin/python install_locked.py './libs/azaion_common[production,traces]' ./services/inferencer \
  && /opt/azaion/bin/pip install --quiet --no-deps "${RKNN_LITE}"
 LABEL org.opencontainers.image.title="azaion-inferencer-rk3588" org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/azaion/bin:$PATH PYTHONDONTWRITEBYTECODE=1 AZAION_SERVICE=inferencer AZAION_HOME=/var/lib/azaion \

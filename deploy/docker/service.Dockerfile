@@ -28,16 +28,16 @@ ENV AZAION_TOOLCHAINS__ULTRALYTICS_PYTHON=/opt/toolchains/ultralytics/.venv/bin/
 
 FROM ${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/azaion && /opt/azaion/bin/pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80'
 WORKDIR /src
-COPY constraints.txt ./
+COPY constraints.txt deploy/docker/hashes.txt deploy/docker/install_locked.py deploy/docker/requirements-build.txt ./
+RUN python -m venv /opt/azaion && /opt/azaion/bin/python install_locked.py -r requirements-build.txt
 COPY libs/azaion_common libs/azaion_common
 # What all services share comes first: one layer for all of them.
-RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt './libs/azaion_common[production,traces]'
+RUN /opt/azaion/bin/python install_locked.py './libs/azaion_common[production,traces]'
 ARG SERVICE
 ARG EXTRAS=""
 COPY services/${SERVICE} services/${SERVICE}
-RUN /opt/azaion/bin/pip install --quiet --no-build-isolation -c constraints.txt "./services/${SERVICE}${EXTRAS}" \
+RUN /opt/azaion/bin/python install_locked.py "./services/${SERVICE}${EXTRAS}" \
  && /opt/azaion/bin/pip uninstall --quiet --yes setuptools pip \
  && find /opt/azaion -path '*/site-packages/*' -type d -name tests -prune -exec rm -rf {} +
 COPY deploy/docker/sbom.py ./

@@ -1,0 +1,53 @@
+"""Images take no file from the package index but those whose hashes the repository has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from install_locked import canonical, fetched, locked
+
+ROOT = Path(__file__).parents[2]
+HASHES = (ROOT / "deploy/docker/hashes.txt").read_text()
+PINNED = [ROOT / "constraints.txt", *(ROOT / "deploy/docker").glob("requirements-*.txt")]
+
+
+@pytest.mark.parametrize("pins", PINNED, ids=lambda path: path.name)
+def test_every_pinned_package_has_its_hashes(pins: Path) -> None:
+    """`make lock` wrote both, and nobody changed one alone."""
+    wanted = [
+        f"{canonical(name)}=={version}"
+        for name, _, version in (line.partition("==") for line in pins.read_text().splitlines())
+        if version and not name.startswith("#")
+    ]
+
+    assert locked(wanted, HASHES).count("--hash=sha256:") >= len(wanted) > 1
+
+
+def test_what_has_no_hash_is_not_installed() -> None:
+    """A version that nobody has locked ends the build, and says so."""
+    with pytest.raises(SystemExit, match=r"stranger==1.0: no hash"):
+        locked(["stranger==1.0"], HASHES)
+
+
+def test_folders_of_this_repository_need_no_hash() -> None:
+    """What pip would fetch is locked, under its canonical name; what lies here is not fetched."""
+    report = {
+        "install": [
+            {"download_info": {"dir_info": {}}, "metadata": {"name": "azaion-common", "version": "0.1.0"}},
+            {"download_info": {"archive_info": {}}, "metadata": {"name": "PyYAML", "version": "6.0.3"}},
+        ]
+    }
+
+    assert fetched(report) == ["pyyaml==6.0.3"]
+
+
+def test_no_image_installs_past_the_hashes() -> None:
+    """What a Dockerfile installs by pip itself is what the person who builds it has given it, by name or as a wheel."""
+    for image in (ROOT / "deploy/docker").glob("*.Dockerfile"):
+        of_toolchain = image.name == "service.Dockerfile"
+        by_pip = re.findall(r"pip install (.*?)(?: && |\\?\n)", image.read_text())
+        assert [line for line in by_pip if "${" not in line] == (
+            ["--quiet -r requirements-torch.txt", "--quiet -r requirements.txt"] if of_toolchain else []
+        )
