@@ -183,10 +183,10 @@ def test_whatever_ends_a_command_is_one_json_object(
     assert json.loads(capsys.readouterr().out)["error"]["code"] == code
 
 
-def test_a_result_that_cannot_be_written_is_an_error() -> None:
+def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """A full disk behind stdout ends the command with one line: nobody takes a lost result for none."""
     with Path("/dev/full").open("w") as full:
-        done = azaion("settings", "--json", stdout=full)
+        done = azaion("settings", "--json", "--home", tmp_path, stdout=full)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "[output_lost]" in done.stderr

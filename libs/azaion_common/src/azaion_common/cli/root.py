@@ -13,7 +13,7 @@ from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
 from azaion_common.cli.output import HAS_ANSWERED, print_json
 from azaion_common.cli.tree import CommandTree
-from azaion_common.errors import AzaionError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.printable import printable
 
 EXIT_PERMANENT = 1
@@ -69,21 +69,34 @@ def _run() -> int:
     try:
         exit_code: int = build_app()(standalone_mode=False) or 0
     except AzaionError as error:
-        print_error(error)
-        _answer(error.code, error.message, error.hint)
-        return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+        return _refuse(error)
     except typer.TyperException as error:
         return _explain_usage(error)
     except KeyboardInterrupt:
         exit_code = EXIT_INTERRUPTED
     except SystemExit as ending:
         exit_code = ending.code if isinstance(ending.code, int) else EXIT_PERMANENT
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        return _refuse(_path_problem(error))
     except Exception as error:
         _answer("unexpected", f"{type(error).__name__}: {error}", "report it with the traceback on stderr")
         raise
     if exit_code > SIGNALLED:
         _answer("interrupted", f"ended by {signal.Signals(exit_code - SIGNALLED).name}", None)
     return exit_code
+
+
+def _refuse(error: AzaionError) -> int:
+    """Tell of ``error``; the exit code."""
+    print_error(error)
+    _answer(error.code, error.message, error.hint)
+    return EXIT_TRANSIENT if isinstance(error, TransientError) else EXIT_PERMANENT
+
+
+def _path_problem(error: OSError) -> PermanentError:
+    """What the operating system says of a path that no part of the program had reason to doubt."""
+    hint = "act as the owner, or have the owner allow it" if isinstance(error, PermissionError) else None
+    return PermanentError("path_unusable", f"{error.filename}: {error.strerror}", hint=hint)
 
 
 def _explain_usage(error: Any) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -62,8 +64,24 @@ def _finish(command: Any, path: str) -> None:
     for parameter in command.params:
         if getattr(parameter, "help", None):
             parameter.help = _plain(parameter.help)
-    for name, below in getattr(command, "commands", {}).items():
-        _finish(below, f"{path} {name}")
+    below = getattr(command, "commands", {})
+    if not below:
+        command.callback = _logging_beside(command.callback)
+    for name, each in below.items():
+        _finish(each, f"{path} {name}")
+
+
+def _logging_beside(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """What the parts of a command log goes to stderr: stdout is for its result."""
+
+    @wraps(callback)
+    def logging_beside(*args: Any, **kwargs: Any) -> Any:
+        from azaion_common.runtime.logging import configure_logging  # noqa: PLC0415 - help does without
+
+        configure_logging("warning")
+        return callback(*args, **kwargs)
+
+    return logging_beside
 
 
 def _plain(text: str | None) -> str | None:

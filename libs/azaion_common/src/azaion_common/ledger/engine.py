@@ -18,6 +18,7 @@ from azaion_common.storage.durable import (
     trace_of_writing,
     write_problem,
 )
+from azaion_common.storage.read_only import connect_reading, may_only_be_read
 
 _POSTGRES_SESSION = {
     "synchronous_commit": "on",
@@ -56,7 +57,7 @@ def schema_name(ledger: str) -> str:
 
 
 def make_engine(url: str, ledger: str) -> Engine:
-    """An engine for one connection.
+    """An engine for one connection; a file that cannot be written to can be read all the same.
 
     Raises:
         PermanentError: ``ledger_url_invalid``; the URL itself is not shown, it may hold a password.
@@ -64,6 +65,13 @@ def make_engine(url: str, ledger: str) -> Engine:
     # Parameters stay out of error messages: they hold addresses of people, and errors travel into dead letters.
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or _IN_MEMORY)
+        if may_only_be_read(file):
+            engine = sa.create_engine(
+                parsed, poolclass=sa.StaticPool, hide_parameters=True, creator=lambda: connect_reading(file)
+            )
+            sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+            return engine
         engine = sa.create_engine(parsed, poolclass=sa.StaticPool, hide_parameters=True)
         sa.event.listen(engine, "do_connect", _make_file)
         sa.event.listen(engine, "connect", _make_durable)

@@ -17,7 +17,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,8 +37,9 @@ from azaion_common.ledger import tables
 from azaion_common.ledger.letters import APPLIED
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import blobs_path, check_exists, log_path, queue_path, releases_path
-from azaion_common.storage.durable import make_folder, open_lock
+from azaion_common.storage.durable import make_folder, open_lock, storage_errors
 from azaion_common.storage.files import FileBlobStore
+from azaion_common.storage.read_only import connect_reading, may_only_be_read
 
 BLOBS, LEFT_OVER, REPLAYS = "blobs that nothing names", "left over by killed writers", "replayed ledgers"
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -88,7 +89,7 @@ def throw_away(home: Path, rules: Rules, *, dry_run: bool = False, now: datetime
     check_exists(home, settings)
     _check_embedded(settings)
     at, waste = now or datetime.now(UTC), Waste()
-    with _lock(home, fcntl.LOCK_EX):
+    with nullcontext() if dry_run and may_only_be_read(log_path(home)) else _lock(home, fcntl.LOCK_EX):
         needed = named(home, rules, at)
         before_s = (at - rules.min_age).timestamp()
         _blobs(home, needed, before_s, waste, dry_run=dry_run)
@@ -106,7 +107,8 @@ def nothing_is_thrown_away(home: Path) -> Iterator[None]:
 
 @contextmanager
 def _lock(home: Path, kind: int) -> Iterator[None]:
-    make_folder(home / "run")
+    with storage_errors(home / "run"):
+        make_folder(home / "run")
     with open_lock(home / "run" / "gc.lock") as lock:
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
@@ -223,10 +225,16 @@ def _in_row(row: Sequence[Any]) -> set[bytes]:
     return {digest for value in row if isinstance(value, str | bytes) for digest in _digests(value)}
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    if may_only_be_read(path):
+        return connect_reading(path)
+    return sqlite3.connect(path, timeout=10, isolation_level=None)
+
+
 @contextmanager
 def _snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """One moment of a database that others may be writing to."""
-    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+    with closing(_connect(path)) as connection:
         connection.execute("BEGIN")
         yield connection
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import make_folder, write_file
+from azaion_common.storage.durable import make_folder, storage_errors, write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def last_verification(home: Path) -> Verification | None:
 
 def remember(home: Path, result: Verification) -> None:
     """Keep it for ``last_verification``."""
-    make_folder(_record(home).parent)
+    with storage_errors(_record(home)):
+        make_folder(_record(home).parent)
     write_file(_record(home), json.dumps(asdict(result), default=str).encode())
 
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from azaion_common.errors import PermanentError
+import structlog
+
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets, images
 from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.runtime.healing import MEDIA_TYPE, heal, is_sound, records
@@ -28,6 +30,7 @@ from azaion_common.storage.files import FileBlobStore
 
 VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
 AT_ONCE = 4
+_log = structlog.get_logger(__name__)
 Progress = Callable[[int], None]
 """Told how many blobs were looked at so far."""
 
@@ -74,7 +77,10 @@ async def verify(home: Path, progress: Progress, *, with_heal: bool = False) -> 
         missing=tuple(sorted(healed.missing)),
         links_mended=healed.links,
     )
-    await asyncio.to_thread(remember, home, result)
+    try:
+        await asyncio.to_thread(remember, home, result)
+    except SetupError as error:
+        _log.warning("verification.not_remembered", code=error.code, error=error.message)
     return result
 
 

@@ -26,9 +26,10 @@ _log = structlog.get_logger(__name__)
 class Doorbell:
     """``ring`` on one side, ``wait`` on any number of others."""
 
-    def __init__(self, path: Path, *, written: Sequence[Path] = ()) -> None:
-        """``written``: files that a writer changes before it rings."""
+    def __init__(self, path: Path, *, written: Sequence[Path] = (), only_heard: bool = False) -> None:
+        """``written``: files that a writer changes before it rings. ``only_heard``: nothing is to be made, nobody rings."""
         self._path = path
+        self._only_heard = only_heard
         self._files = (path, *written)
         self._rung = asyncio.Event()
         self._count = 0
@@ -37,8 +38,9 @@ class Doorbell:
         self._heartbeat: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        with storage_errors(self._path):
-            self._path.touch(mode=PRIVATE_FILE)
+        if not self._only_heard:
+            with storage_errors(self._path):
+                self._path.touch(mode=PRIVATE_FILE)
         self._traces = self._look()
         self._kernel = _watch(self._path.parent)
         if self._kernel is not None:

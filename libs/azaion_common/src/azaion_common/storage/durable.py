@@ -213,7 +213,9 @@ def storage_error(error: OSError, path: Path) -> AzaionError:
         return TransientError(
             "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno == errno.EROFS:
+        return SetupError("not_writable", f"{path} cannot be written: its file system is read-only")
+    if error.errno in (errno.EACCES, errno.EPERM):
         return SetupError("not_writable", f"no permission to write {path}")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return PermanentError("folder_missing", f"cannot write {path}: its folder does not exist")

@@ -41,12 +41,14 @@ class FileBlobStore:
 
     @classmethod
     def open(cls, root: Path) -> FileBlobStore:
-        """The store in ``root``, made when missing; leftovers of writers that died are swept away.
+        """The store in ``root``, made when missing; leftovers of writers that died are swept away, where that is allowed.
 
         Raises:
             TransientError: ``disk_full``. SetupError: ``not_writable``.
         """
         store = cls(root)
+        if root.is_dir() and not os.access(root, os.W_OK):
+            return store
         with storage_errors(root):
             make_folder(store._temporary)
             store._presence = _Presence(store._temporary)

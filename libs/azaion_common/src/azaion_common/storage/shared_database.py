@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from azaion_common.storage.durable import (
     storage_error,
     write_problem,
 )
+from azaion_common.storage.read_only import connect_reading, may_only_be_read
 
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_BYTES = 4 << 20
@@ -46,15 +48,18 @@ class SharedDatabase:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, schema: str) -> AsyncIterator[SharedDatabase]:
-        """The database in the file ``path``, made when missing.
+        """The database in the file ``path``, made when missing; one that cannot be written to can be read all the same.
 
         Raises:
-            PermanentError: ``database_corrupt`` when the file is not a sound database, ``not_writable``.
+            PermanentError: ``database_corrupt`` when the file is not a sound database, ``not_writable``,
+                ``database_unreadable``.
             TransientError: ``database_unavailable``, ``disk_full``.
         """
-        await asyncio.to_thread(make_private_folder, path.parent)
-        connection = await asyncio.to_thread(_connect, path, schema)
-        async with Doorbell(path.with_suffix(".bell"), written=(path, _wal(path))) as doorbell:
+        reading = await asyncio.to_thread(may_only_be_read, path)
+        connection = await asyncio.to_thread(connect_reading if reading else partial(_connect, schema), path)
+        async with Doorbell(
+            path.with_suffix(".bell"), written=(path, _wal(path)), only_heard=reading
+        ) as doorbell:
             database = cls(path, connection, doorbell)
             try:
                 yield database
@@ -67,7 +72,11 @@ class SharedDatabase:
         return await self._in_thread(lambda: work(self._connection))
 
     async def write(self, work: Work[Result]) -> Result:
-        """Run ``work`` in one transaction: durable when this returns, or undone when it raises."""
+        """Run ``work`` in one transaction: durable when this returns, or undone when it raises.
+
+        Raises:
+            PermanentError: ``not_writable``.
+        """
         return await self._in_thread(lambda: self._transact(work))
 
     def _transact(self, work: Work[Result]) -> Result:
@@ -101,7 +110,8 @@ def _wal(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def _connect(path: Path, schema: str) -> sqlite3.Connection:
+def _connect(schema: str, path: Path) -> sqlite3.Connection:
+    make_private_folder(path.parent)
     try:
         with writers_locked_out(path):
             make_private_file(path)

@@ -1,0 +1,40 @@
+"""SQLite files that may only be read: on a read-only file system, or of somebody who lets others look.
+
+SQLite reads a WAL database without writing when its log and the index of that lie beside it, as they do while somebody
+has it open; or when it is told that nobody changes the file, which holds when no log lies there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from azaion_common.errors import SetupError
+
+
+def may_only_be_read(path: Path) -> bool:
+    """Whether the file ``path`` is there and this process cannot write to it, or nothing beside it."""
+    return path.is_file() and not (os.access(path.parent, os.W_OK) and os.access(path, os.W_OK))
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """The database in the file ``path``, which ``may_only_be_read``; any thread may use the connection.
+
+    Raises:
+        SetupError: ``database_unreadable``.
+    """
+    is_open_elsewhere = path.with_name(f"{path.name}-wal").exists()
+    uri = path.absolute().as_uri() + ("?mode=ro" if is_open_elsewhere else "?mode=ro&immutable=1")
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        for pragma in ("query_only = ON", "busy_timeout = 5000", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        raise SetupError(
+            "database_unreadable",
+            f"{path} can neither be written nor read as it is: {error}",
+            hint="look at a copy of the home, or as its owner; what was killed leaves a log that has to be taken in",
+        ) from error
+    return connection
