@@ -72,6 +72,28 @@ def test_labels_are_corrected_with_a_copy_of_their_file(home: Path, tmp_path: Pa
     assert (after["clip_001"], after["clip_000"].sha256) == (before["clip_001"], before["clip_000"].sha256)
 
 
+@pytest.mark.parametrize("command", ["validate", "delete"])
+@pytest.mark.parametrize("name", ["clip_000.jpg", "data/images/clip_000.jpg", "clip_000.txt"])
+def test_a_file_in_place_of_a_name_is_told_the_name(home: Path, command: str, name: str) -> None:
+    """Whoever names a picture's file reads what the picture is called, and nothing is changed."""
+    result = run(command, "clip_001", name, "--home", home)
+
+    assert code_of(result) == "unknown_picture"
+    assert isinstance(result.exception, AzaionError)
+    assert (result.exception.hint or "").startswith("there is clip_000: ")
+    assert not any(each.validated or each.deleted for each in stored(home).pictures.values())
+
+
+def test_labels_called_after_a_file_are_told_the_name(home: Path, tmp_path: Path) -> None:
+    """``clip_000.jpg.txt`` are labels of clip_000, which is said."""
+    (tmp_path / "clip_000.jpg.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+
+    error = run("edit", tmp_path / "clip_000.jpg.txt", "--home", home).exception
+
+    assert isinstance(error, AzaionError)
+    assert (error.hint or "").startswith("there is clip_000: ")
+
+
 def test_a_file_that_is_named_may_be_a_link(home: Path, tmp_path: Path) -> None:
     """Whoever types a path means what it leads to."""
     (tmp_path / "elsewhere.txt").write_text("0 0.5 0.5 0.1 0.1\n")
