@@ -177,6 +177,16 @@ def test_a_models_file_comes_out_of_the_store(
     assert said == {"file": str(path), **facts}
 
 
+@pytest.mark.parametrize("place", ["models/mine.pt", "blobs/mine.pt", "azaion.yaml"])
+def test_a_models_file_is_not_put_among_what_the_home_keeps(stored: Path, place: str) -> None:
+    """A view, a store or the settings of the home are no place for a copy."""
+    with pytest.raises(PermanentError) as refused:
+        run("get", "latest", "--save", str(stored / place), "--home", str(stored))
+
+    assert refused.value.code == "target_in_home"
+    assert not (stored / place).exists()
+
+
 def test_an_export_that_there_is_not_is_named(stored: Path, tmp_path: Path) -> None:
     """The error says what there is, and nothing is written."""
     with pytest.raises(PermanentError) as refused:

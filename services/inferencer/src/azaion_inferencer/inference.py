@@ -18,6 +18,7 @@ from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds
 from azaion_common.errors import PermanentError, TransientError
+from azaion_common.runtime.home import check_target
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.json_lines import JsonLines
@@ -194,6 +195,7 @@ def _check_outputs(request: Request) -> None:
     """Refuse before anything is opened what would destroy an input, or be something else than it is called."""
     inputs = [Path(request.source), *filter(None, [request.model, request.fleet_key, request.catalogue])]
     for output in filter(None, [request.save, request.lines]):
+        check_target(request.home, output)
         if any(_is_same(output, each) for each in inputs):
             raise PermanentError(
                 "output_is_input", f"{output} would be written over", hint="name another file"

@@ -15,6 +15,7 @@ from azaion_common.cli.output import print_json, stderr_console
 from azaion_common.cli.picture_progress import StageProgress
 from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.home import check_target
 from azaion_common.runtime.platform import catalogue_of
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import check_exists, open_blobs, open_log
@@ -60,6 +61,7 @@ def export(
     Pictures and labels as they are now; an import reads them back as they are.
     """
     place, target = home_from(home), folder.expanduser().absolute()
+    check_target(place, target, outside=True)
     if dataset is not None:
         facts = asyncio.run(_export_dataset(place, dataset, target, format_name, link=link))
         line = f"dataset {facts['dataset_id'][:16]}: {facts['images']} images in {target}"

@@ -20,6 +20,7 @@ from azaion_common.ledger.letters import APPLIED, OPEN
 from azaion_common.printable import printable
 from azaion_common.runtime import dead_letters
 from azaion_common.runtime.dead_letters import DeadLetter
+from azaion_common.runtime.home import check_target
 from azaion_common.runtime.settings import home_from
 
 _PREVIEW_BYTES = 200
@@ -70,6 +71,8 @@ def show(
 ) -> None:
     """Show one dead letter and the first bytes of its message."""
     folder = home_from(home)
+    if save is not None:
+        check_target(folder, save)
     letter = _one(asyncio.run(dead_letters.every(folder)), letter_id)
     body = asyncio.run(dead_letters.body_of(folder, letter))
     if save is not None:

@@ -16,6 +16,7 @@ from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json
 from azaion_common.errors import PermanentError
 from azaion_common.events import BlobRef
+from azaion_common.runtime.home import check_target
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import open_blobs
 from azaion_common.storage import BlobStore
@@ -62,6 +63,7 @@ async def _get(home: Path, reference: str, target: str, save: Path | None) -> tu
     path = (save or Path(f"{record.candidate.model_id}{found.suffix}")).expanduser().absolute()
     if path.is_dir():
         path /= f"{record.candidate.model_id}{found.suffix}"
+    check_target(home, path)
     await asyncio.to_thread(make_folder, path.parent)
     async with open_blobs(home, PlatformSettings.load(home, "platform")) as blobs:
         await copy_out(blobs, found.blob, path)

@@ -125,7 +125,8 @@ def _check(home: Path, settings: PlatformSettings, destination: Path) -> None:
             hint="docs/operations.md says how servers are backed up",
         )
     check_exists(home, settings)
-    if destination.is_relative_to(home) or home.is_relative_to(destination):
+    places = Path(os.path.realpath(destination)), Path(os.path.realpath(home))
+    if any(one.is_relative_to(other) for one, other in (places, places[::-1])):
         raise PermanentError("folder_in_use", f"{destination} and {home} lie in each other")
     if destination.is_dir() and any(destination.iterdir()) and not _is_backup(destination):
         raise PermanentError(

@@ -5,13 +5,14 @@ Whoever opens it to others (``chmod``) opens what people browse, never what only
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
 
 import structlog
 
-from azaion_common.errors import SetupError
+from azaion_common.errors import PermanentError, SetupError
 from azaion_common.storage.durable import (
     OF_OTHERS,
     PRIVATE_FOLDER,
@@ -21,6 +22,11 @@ from azaion_common.storage.durable import (
 
 PRIVATE = ("ledgers", "streams", "jobs", "secrets", "replay", "api", "publisher", "exporter")
 """Folders that hold addresses, password hashes, keys, or models in the clear on their way."""
+VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
+"""What people browse."""
+_KEPT = {
+    *PRIVATE, *VIEWS, "blobs", "releases", "cache", "run", "training", "inferencer", "azaion.yaml", "catalogue.yaml",
+}  # fmt: skip
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +48,25 @@ def make_home(home: Path) -> bool:
         is_new = not home.is_dir()
         make_private_folder(home)
     return is_new
+
+
+def check_target(home: Path, target: Path, *, outside: bool = False) -> None:
+    """Refuse to write what somebody asks for into what the home keeps for itself, or ``outside`` of which it is to be.
+
+    Raises:
+        PermanentError: ``target_in_home``.
+    """
+    place = Path(os.path.realpath(target))
+    try:
+        inside = place.relative_to(os.path.realpath(home)).parts
+    except ValueError:
+        return
+    if outside or not inside or inside[0] in _KEPT:
+        raise PermanentError(
+            "target_in_home",
+            f"{target} lies in the home {home}{'' if outside else ', where services keep what is theirs'}",
+            hint="name one outside the home",
+        )
 
 
 def close_private(home: Path, services: Collection[str] = ()) -> None:

@@ -35,6 +35,7 @@ from azaion_common.events import (
 from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.ledger import tables
 from azaion_common.ledger.letters import APPLIED
+from azaion_common.runtime.home import VIEWS
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import blobs_path, check_exists, log_path, queue_path, releases_path
 from azaion_common.storage.durable import make_folder, open_lock, storage_errors
@@ -45,7 +46,6 @@ BLOBS, LEFT_OVER, REPLAYS = "blobs that nothing names", "left over by killed wri
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _REFUSED = "refused"
 """The ingestor's table of what there is to see of a refused message: its body goes with the quarantine's row."""
-_BROWSED = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
 _PAGE = 200
 
 
@@ -251,7 +251,7 @@ def _blobs(home: Path, needed: set[bytes], before_s: float, waste: Waste, *, dry
 
 
 def _left_over(home: Path) -> Iterator[Path]:
-    for folder in _BROWSED:
+    for folder in VIEWS:
         yield from (home / folder).rglob(".*.tmp")
     yield from (home / "blobs" / "tmp").glob("*")
     yield from (home / "datasets").glob(".*.building")

@@ -21,6 +21,7 @@ from azaion_common.errors import PermanentError, SetupError
 from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets, images
 from azaion_common.events.codec import UnknownEventType, decode
 from azaion_common.runtime.healing import MEDIA_TYPE, heal, is_sound, records
+from azaion_common.runtime.home import VIEWS
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import blobs_path, check_exists
@@ -28,7 +29,6 @@ from azaion_common.runtime.verification import Verification, remember
 from azaion_common.storage import BlobStore
 from azaion_common.storage.files import FileBlobStore
 
-VIEWS = ("data", "data-seed", "data_deleted", "data-corrupted", "data-processed", "datasets", "models")
 AT_ONCE = 4
 _log = structlog.get_logger(__name__)
 Progress = Callable[[int], None]
