@@ -7,8 +7,6 @@ was not synced it takes away the end, from a random byte on, or leaves zeros in 
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import random
 import subprocess
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from faulttest.figures import tell
+from faulttest.power_cut import Record, record, records, tear
 
 ROOT = Path(__file__).parents[2]
 _READ = os.environ.get  # noqa: TID251 - how a fault run is repeated
@@ -35,11 +34,12 @@ def power_cuts(folder: Path, cuts: int) -> None:
     chance, acknowledged, torn = random.Random(seed), list[Line](), 0
     for number in range(cuts):
         safe = live_and_die(folder, f"run-{number}", f"{seed}-{number}", chance.uniform(*_LIVES_S))
-        torn += tear(folder, set(safe), chance)
+        newest = max(folder.glob("*.jsonl"))
+        torn += tear(newest, safe_until(newest.read_bytes(), set(safe)), chance)
         acknowledged += safe
     settle(folder)
 
-    found = Counter(read(folder))
+    found = Counter(map(name, records(folder)))
     lost = [line for line in acknowledged if not found[line]]
     twice = [line for line, times in found.items() if times > 1]
     tell(
@@ -67,17 +67,6 @@ def live_and_die(folder: Path, run: str, seed: str, seconds: float) -> list[Line
     return [(name, int(frame)) for name, frame in (line.split() for line in whole)]
 
 
-def tear(folder: Path, safe: set[Line], chance: random.Random) -> int:
-    """Cut the newest file behind its last safe line, at a random byte; sometimes zeros are left. How much went."""
-    newest = max(folder.glob("*.jsonl"))
-    content = newest.read_bytes()
-    start = safe_until(content, safe)
-    cut = chance.randint(start, len(content))
-    left = b"\0" * chance.choice([0, 0, len(content) - cut])
-    newest.write_bytes(content[:cut] + left)
-    return len(content) - cut
-
-
 def safe_until(content: bytes, safe: set[Line]) -> int:
     end, at = 0, 0
     for line in content.splitlines(keepends=True):
@@ -88,11 +77,12 @@ def safe_until(content: bytes, safe: set[Line]) -> int:
 
 
 def key(line: bytes) -> Line | None:
-    try:
-        record = json.loads(line)
-        return record["model_id"], record["frame"]
-    except ValueError:
-        return None  # the kill fell into the middle of a write
+    found = record(line)
+    return name(found) if found else None
+
+
+def name(found: Record) -> Line:
+    return found["model_id"], found["frame"]
 
 
 def settle(folder: Path) -> None:
@@ -100,22 +90,6 @@ def settle(folder: Path) -> None:
     live_and_die(folder, "last", "last", 0.1)
     newest = max(folder.glob("*.jsonl"))
     newest.write_bytes(newest.read_bytes()[: newest.read_bytes().rfind(b"\n") + 1])
-
-
-def read(folder: Path) -> list[Line]:
-    """Every line of every file; each of them parses."""
-    lines: list[Line] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.endswith(".tmp"):
-            continue
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        twin = path.with_name(f"{path.name}.gz")
-        if twin.exists():
-            continue  # killed while it was packed: the packed one is whole
-        for line in content.splitlines():
-            record = json.loads(line)
-            lines.append((record["model_id"], record["frame"]))
-    return lines
 
 
 @pytest.mark.slow

@@ -46,19 +46,22 @@ class Servers:
         database = postgres.new_database().replace("postgresql+psycopg://", "postgresql://")
         return cls(broker, vhost, database, store, store.new_bucket())
 
-    def environment(self) -> dict[str, str]:
-        """What points a system at them."""
-        settings = {
-            "STREAMS_URL": f"{self.broker.stream_url.rpartition('/')[0]}/{self.vhost}",
-            "JOBS_URL": f"{self.broker.amqp_url.rpartition('/')[0]}/{self.vhost}",
-            "LEDGER_URL": self.database.replace("postgresql://", "postgresql+psycopg://"),
-            "BLOBS_URL": f"s3://{self.bucket}/blobs",
-            "RELEASES_URL": f"s3://{self.bucket}/releases",
-            "S3_ENDPOINT_URL": self.store.endpoint_url,
-            "S3_ACCESS_KEY": self.store.access_key,
-            "S3_SECRET_KEY": self.store.secret_key,
+    def settings(self) -> dict[str, str]:
+        """The section ``platform`` of a system on them."""
+        return {
+            "streams_url": f"{self.broker.stream_url.rpartition('/')[0]}/{self.vhost}",
+            "jobs_url": f"{self.broker.amqp_url.rpartition('/')[0]}/{self.vhost}",
+            "ledger_url": self.database.replace("postgresql://", "postgresql+psycopg://"),
+            "blobs_url": f"s3://{self.bucket}/blobs",
+            "releases_url": f"s3://{self.bucket}/releases",
+            "s3_endpoint_url": self.store.endpoint_url,
+            "s3_access_key": self.store.access_key,
+            "s3_secret_key": self.store.secret_key,
         }
-        return {f"AZAION_PLATFORM__{name}": value for name, value in settings.items()}
+
+    def environment(self) -> dict[str, str]:
+        """The same, for the environment of a process."""
+        return {f"AZAION_PLATFORM__{name.upper()}": value for name, value in self.settings().items()}
 
 
 @dataclass(frozen=True)

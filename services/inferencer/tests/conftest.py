@@ -14,8 +14,9 @@ import av
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from looptest.tiny_model import tiny_model
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto
 
 from azaion_common.errors import PermanentError
 from azaion_common.events import ModelPublished, PackagePart, models
@@ -249,35 +250,6 @@ async def publishing(tmp_path: Path) -> AsyncIterator[Publishing]:
         (secrets / "device.json").write_text(json.dumps({"email": "d@example.org", "password": "p"}))
         (secrets / "release-signing.pub.pem").write_bytes(public_pem(SIGNER))
         yield Publishing(platform, FleetKeyWrapper(key))
-
-
-def tiny_model(
-    rows: NDArray[np.float32] | None = None,
-    nodes: Sequence[NodeProto] = (),
-    properties: dict[str, str] | None = None,
-    output_of: str = "images",
-) -> bytes:
-    """A model of 64 x 64 pixels that finds ``rows`` (n, 6) in every picture, after doing ``nodes`` for ``output_of``."""
-    found = np.array([[16, 12, 48, 36, 0.9, 1]], np.float32) if rows is None else rows
-    graph = helper.make_graph(
-        [
-            *nodes,
-            helper.make_node("ReduceMean", [output_of], ["mean"], keepdims=0),
-            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
-            helper.make_node("Add", ["rows", "nothing"], ["output0"]),
-        ],
-        "constant",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
-        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, *found.shape])],
-        [
-            helper.make_tensor("rows", TensorProto.FLOAT, (1, *found.shape), found.ravel().tolist()),
-            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
-        ],
-    )
-    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    said = {"names": "{0: 'car', 1: 'truck'}", "imgsz": "[64, 64]", "batch": "1"}
-    helper.set_model_props(built, said | (properties or {}))
-    return bytes(built.SerializeToString())
 
 
 @dataclass(frozen=True)
