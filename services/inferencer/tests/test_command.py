@@ -309,6 +309,8 @@ def test_an_old_command_line_works_with_a_note(kit: Kit, model: Path, tmp_path: 
         ({"save": "out.mp4", "lines": "out.mp4"}, "output_is_input"),
         ({"save": "out.avi"}, "film_unsupported"),
         ({"save": "out.JPG"}, "film_unsupported"),
+        ({"save": "in.mp4/out.mp4"}, "folder_missing"),
+        ({"lines": "in.mp4/out.jsonl"}, "folder_missing"),
     ],
 )
 def test_outputs_that_cannot_be_meant_are_refused(

@@ -197,6 +197,16 @@ def test_an_export_that_there_is_not_is_named(stored: Path, tmp_path: Path) -> N
     assert not (tmp_path / "x").exists()
 
 
+def test_a_place_where_no_model_can_lie_is_one_error(stored: Path, tmp_path: Path) -> None:
+    """A file on the way to --save is named; nobody waits for it to go."""
+    (tmp_path / "file").write_bytes(b"mine")
+
+    with pytest.raises(PermanentError, match="is a file") as refused:
+        run("get", "cc", "--save", str(tmp_path / "file" / "model.pt"), "--home", str(stored))
+
+    assert refused.value.code == "folder_missing"
+
+
 def test_a_damaged_file_is_not_handed_out(stored: Path, tmp_path: Path) -> None:
     """What the store holds under a hash has to have it; a file that was there before stays."""
     path = tmp_path / "model.pt"

@@ -22,6 +22,7 @@ from azaion_common.runtime import dead_letters
 from azaion_common.runtime.dead_letters import DeadLetter
 from azaion_common.runtime.home import check_target
 from azaion_common.runtime.settings import home_from
+from azaion_common.storage.durable import storage_errors
 
 _PREVIEW_BYTES = 200
 
@@ -76,7 +77,8 @@ def show(
     letter = _one(asyncio.run(dead_letters.every(folder)), letter_id)
     body = asyncio.run(dead_letters.body_of(folder, letter))
     if save is not None:
-        save.write_bytes(body)
+        with storage_errors(save):
+            save.write_bytes(body)
     facts = _plain(letter) | {"size_bytes": len(body)}
     if as_json:
         print_json(facts)

@@ -20,7 +20,7 @@ from azaion_common.runtime.home import check_target
 from azaion_common.runtime.settings import PlatformSettings, home_from
 from azaion_common.runtime.transports import open_blobs
 from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import make_folder, replacing, write_file
+from azaion_common.storage.durable import make_folder, replacing, storage_errors, write_file
 
 CHECKPOINT = "checkpoint"
 _SUFFIXES = {CHECKPOINT: ".pt", "onnx": ".onnx"}
@@ -64,12 +64,17 @@ async def _get(home: Path, reference: str, target: str, save: Path | None) -> tu
     if path.is_dir():
         path /= f"{record.candidate.model_id}{found.suffix}"
     check_target(home, path)
-    await asyncio.to_thread(make_folder, path.parent)
+    await asyncio.to_thread(_make_folder, path.parent)
     async with open_blobs(home, PlatformSettings.load(home, "platform")) as blobs:
         await copy_out(blobs, found.blob, path)
     facts = json.dumps(found.facts, indent=2, ensure_ascii=False)
     await asyncio.to_thread(write_file, beside(path), facts.encode() + b"\n")
     return path, found.facts
+
+
+def _make_folder(folder: Path) -> None:
+    with storage_errors(folder):
+        make_folder(folder)
 
 
 def beside(path: Path) -> Path:

@@ -43,7 +43,7 @@ def make_home(home: Path) -> bool:
             raise SetupError(
                 "home_unusable",
                 f"{existing} is a file, so no home can be at {home}",
-                hint="take another --home",
+                hint="name another folder",
             )
         is_new = not home.is_dir()
         make_private_folder(home)

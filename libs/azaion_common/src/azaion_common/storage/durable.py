@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 import platform
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -208,17 +208,32 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise storage_error(error, path) from error
 
 
+_FOR_GOOD: Mapping[int, tuple[type[PermanentError], str, str]] = {
+    errno.EROFS: (SetupError, "not_writable", "{} cannot be written: its file system is read-only"),
+    errno.EACCES: (SetupError, "not_writable", "no permission to write {}"),
+    errno.EPERM: (SetupError, "not_writable", "no permission to write {}"),
+    errno.EISDIR: (PermanentError, "not_a_file", "{} is a folder"),
+    errno.ENOENT: (PermanentError, "folder_missing", "cannot write {}: its folder does not exist"),
+    errno.ENOTDIR: (PermanentError, "folder_missing", "cannot write {}: its folder does not exist"),
+    errno.ENAMETOOLONG: (PermanentError, "name_too_long", "cannot write {}: the name is too long"),
+}
+
+
 def storage_error(error: OSError, path: Path) -> AzaionError:
+    """What an error of the operating system on ``path`` means."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return TransientError(
             "disk_full", f"no space left for {path}", hint="free space; work goes on by itself"
         )
-    if error.errno == errno.EROFS:
-        return SetupError("not_writable", f"{path} cannot be written: its file system is read-only")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return SetupError("not_writable", f"no permission to write {path}")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return PermanentError("folder_missing", f"cannot write {path}: its folder does not exist")
-    if error.errno == errno.ENAMETOOLONG:
-        return PermanentError("name_too_long", f"cannot write {path}: the name is too long")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and (file := _file_on_the_way(path)):
+        return PermanentError("folder_missing", f"cannot write {path}: {file} is a file, not a folder")
+    if known := _FOR_GOOD.get(error.errno or 0):
+        kind, code, text = known
+        return kind(code, text.format(path))
     return TransientError("store_unavailable", f"cannot write {path}: {error.strerror or error}")
+
+
+def _file_on_the_way(path: Path) -> Path | None:
+    with suppress(OSError):
+        return next((each for each in (path, *path.parents) if each.exists() and not each.is_dir()), None)
+    return None
