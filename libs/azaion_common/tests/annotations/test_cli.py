@@ -108,6 +108,21 @@ def test_a_new_home_takes_the_folders_own_classes(yolo_folder: Path, tmp_path: P
     assert [entry.name for entry in catalogue.classes] == ["cell", "plate", "rod"]
 
 
+def test_conditions_in_the_folders_own_classes_are_no_classes(yolo_folder: Path, tmp_path: Path) -> None:
+    """``car (Wint)`` among a folder's own classes is a car in winter, for a new home and for one that gains it."""
+    (yolo_folder / "data.yaml").write_text("names: [car, car (Wint)]\n")
+    second = shutil.copytree(yolo_folder, tmp_path / "second")
+    (second / "data.yaml").write_text("names: [car, bus (Night)]\n")
+
+    new = run(yolo_folder, "--home", tmp_path / "home", "--catalogue", "own")
+    grown = run(second, "--home", tmp_path / "home", "--catalogue", "own", "--json")
+
+    assert new.exit_code == 0
+    assert json.loads(grown.stdout)["classes_added"] == ["bus"]
+    catalogue = Catalogue.load(tmp_path / "home" / "catalogue.yaml")
+    assert [entry.name for entry in catalogue.classes] == ["car", "bus"]
+
+
 def test_a_catalogue_of_somebody_elses_is_not_written_to(yolo_folder: Path, tmp_path: Path) -> None:
     """Where the home's settings name a file outside, the error says which classes it lacks."""
     (tmp_path / "home").mkdir()

@@ -212,6 +212,35 @@ async def test_a_class_that_comes_later_is_found_by_its_name(tmp_path: Path, ima
     assert (large.entry(box.class_id).name, box.condition) == ("bus", "Night")
 
 
+async def test_an_unknown_class_keeps_the_condition_that_it_names(
+    tmp_path: Path, images: list[bytes]
+) -> None:
+    """``bus (Wint)`` in an import of Night is refused and told, and a bus in Wint once the catalogue has that class."""
+    folder = write_task(tmp_path / "set", {"x": images[0], "y": images[1]})
+    (folder / "classes.txt").write_text("car\nbus (Wint)\n")
+    (folder / "y.txt").write_text(LINES["a"].replace("0", "1", 1))
+    small, large = Catalogue.from_names(["car"]), Catalogue.from_names(["car", "bus"])
+    async with SqliteEventLog.open(tmp_path / "log.sqlite") as log:
+        report = await import_folder(folder, log, small, rules=ImportRules(condition="Night"))
+        before, after = await read_stored(log, small), await read_stored(log, large)
+
+    assert (report.unknown_classes, before.refused) == ({"bus (Wint)": 1}, {"y": "unknown_class"})
+    assert [(box.class_id, box.condition) for box in after.pictures["y"].boxes] == [(1, "Wint")]
+
+
+async def test_a_known_class_in_an_unknown_condition_is_refused(tmp_path: Path, images: list[bytes]) -> None:
+    """``car (Fog)`` is no car in some other condition: its picture is quarantined, and that is told beforehand."""
+    folder = write_task(tmp_path / "set", {"x": images[0], "y": images[1]})
+    (folder / "classes.txt").write_text("car\ncar (Fog)\n")
+    (folder / "y.txt").write_text(LINES["a"].replace("0", "1", 1))
+    async with SqliteEventLog.open(tmp_path / "log.sqlite") as log:
+        report = await import_folder(folder, log, CATALOGUE)
+        stored = await read_stored(log, CATALOGUE)
+
+    assert [(each.path, each.reason) for each in report.quarantined] == [("y.png", "unknown_class")]
+    assert (list(stored.pictures), report.unknown_classes) == (["x"], {"car (Fog)": 1})
+
+
 def test_bulk_messages_are_folded_as_the_ingestor_applies_them() -> None:
     """What nobody knows stays unknown."""
     stored = StoredPictures(CATALOGUE)

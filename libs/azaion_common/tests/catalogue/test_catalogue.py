@@ -117,8 +117,19 @@ def test_from_names_keeps_order_and_has_conditions_while_they_fit() -> None:
         Catalogue.from_names([f"n{i}" for i in range(1001)])
 
 
+@pytest.mark.parametrize("names", [["car", "car (Wint)", "bus"], ["car (Night)", "BUS (wint)", "Car", "bus"]])
+def test_names_of_slots_are_of_one_class(names: list[str]) -> None:
+    """A class that is named with its conditions is one class in these, in a new catalogue and in one that gains it."""
+    new = Catalogue.from_names(names)
+    grown = Catalogue.from_names(["tree"]).with_classes(names)
+
+    assert [entry.name.casefold() for entry in new.classes] == ["car", "bus"]
+    assert [entry.name.casefold() for entry in grown.classes] == ["tree", "car", "bus"]
+    assert (new.find("car (Wint)"), grown.find("car (Wint)")) == ((0, "Wint"), (1, "Wint"))
+
+
 @pytest.mark.parametrize(
-    "names", [[], ["car", "car"], ["car", ""], ["car", "car (Wint)"], ["Class-3"], ["a\nb"]]
+    "names", [[], ["car", "car"], ["car", ""], ["car (Wint)", "car (Wint)"], ["Class-3"], ["a\nb"]]
 )
 def test_names_that_cannot_be_told_apart_are_refused(names: list[str]) -> None:
     """Empty, double and placeholder names never become a catalogue."""

@@ -257,8 +257,9 @@ class Planner:
         """Slot and name to send: bare names stand in the import's condition, ``car (Wint)`` as it says."""
         found = self.catalogue.find(class_name)
         if found is None:
-            plain = self.condition == self.catalogue.plain_condition
-            return UNKNOWN_SLOT, class_name if plain else f"{class_name} ({self.condition})"
+            is_said = self.catalogue.names_condition(class_name)
+            as_it_is = is_said or self.condition == self.catalogue.plain_condition
+            return UNKNOWN_SLOT, class_name if as_it_is else f"{class_name} ({self.condition})"
         class_id, condition = found
         return self.catalogue.slot(class_id, condition or self.condition), class_name
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib import resources
 from itertools import pairwise
@@ -84,16 +84,20 @@ class Catalogue(BaseModel):
     @classmethod
     def from_names(cls, names: Sequence[str], *, name: str = "names") -> Self:
         """A catalogue for a list of class names, ids in their order; three conditions if they fit, else ``Norm`` only.
+        Names of slots (``car (Wint)``) are of one class, where the catalogue has their condition.
 
         Raises:
             PermanentError: ``catalogue_invalid`` for an empty list, more than a thousand names, or a name twice.
         """
-        fits = len(names) <= min(b - a for a, b in pairwise(_DEFAULT_CONDITIONS.values()))
+        classes: Sequence[str] = _classes_of(names, _DEFAULT_CONDITIONS)
+        fits = len(classes) <= min(b - a for a, b in pairwise(_DEFAULT_CONDITIONS.values()))
+        if not fits:
+            classes = names
         raw = {
             "name": name,
-            "slots": max(DEFAULT_SLOTS, len(names)),
+            "slots": max(DEFAULT_SLOTS, len(classes)),
             "conditions": _DEFAULT_CONDITIONS if fits else {"Norm": 0},
-            "classes": [{"id": number, "name": each} for number, each in enumerate(names)],
+            "classes": [{"id": number, "name": each} for number, each in enumerate(classes)],
         }
         return validated(cls, raw, f"class names of '{name}'")
 
@@ -103,7 +107,8 @@ class Catalogue(BaseModel):
         Raises:
             PermanentError: ``catalogue_full`` when a condition has no room for them, ``catalogue_invalid``.
         """
-        missing = [name for name in dict.fromkeys(names) if self.find(name) is None]
+        unknown = dict.fromkeys(name for name in names if self.find(name) is None)
+        missing = [name for name in _classes_of(list(unknown), self.conditions) if self.find(name) is None]
         if not missing:
             return self
         first, room = max(self._by_id) + 1, self._room
@@ -182,6 +187,10 @@ class Catalogue(BaseModel):
         """
         name = name.strip()
         return self._by_name.get(name) or self._by_folded_name.get(name.casefold())
+
+    def names_condition(self, name: str) -> bool:
+        """Whether ``name`` says one of the conditions, as a slot's name does, be its class known or not."""
+        return _class_of(name.strip(), self.conditions) != name.strip()
 
     @property
     def plain_condition(self) -> str:
@@ -292,3 +301,23 @@ def _refuse_double(field: str, values: Sequence[object]) -> None:
     value, times = Counter(values).most_common(1)[0]
     if times > 1:
         raise ValueError(f"{field}: {value!r} is there {times} times")
+
+
+def _classes_of(names: Sequence[str], conditions: Iterable[str]) -> list[str]:
+    """The classes that names of classes and of slots are of, in order; a name that is there twice stays so."""
+    classes = [_class_of(name, conditions) for name in names]
+    if len(set(names)) < len(names):
+        return classes
+    first: dict[str, str] = {}
+    for name in classes:
+        first.setdefault(name.casefold(), name)
+    return list(first.values())
+
+
+def _class_of(name: str, conditions: Iterable[str]) -> str:
+    """The class of a slot's name (``car`` of ``car (Wint)``); any other name is a class's own."""
+    for condition in conditions:
+        before, ending = name[: -len(condition) - 3], name[-len(condition) - 3 :]
+        if before and ending.casefold() == f" ({condition})".casefold():
+            return before
+    return name

@@ -63,17 +63,19 @@ def choose_catalogue(
 def _extended(home: Path, settings: PlatformSettings, names: Sequence[str]) -> ChosenCatalogue:
     """The catalogue in use with the classes that it lacks; only one of the home's own is written to."""
     current = catalogue_of(home, settings)
-    added = tuple(name for name in dict.fromkeys(names) if current.find(name) is None)
-    if not added:
+    missing = tuple(name for name in dict.fromkeys(names) if current.find(name) is None)
+    if not missing:
         return ChosenCatalogue(current)
     is_ours = settings.catalogue is None or home / settings.catalogue.expanduser() == home / CATALOGUE_NAME
     if settings.streams_url is not None or not is_ours:
         raise PermanentError(
             "catalogue_differs",
-            f"the catalogue in use has no class {', '.join(added)}",
+            f"the catalogue in use has no class {', '.join(missing)}",
             hint=f"add them to the file that platform.catalogue names, for every service ({settings.catalogue})",
         )
-    return ChosenCatalogue(current.with_classes(names), is_new=True, added=added)
+    extended = current.with_classes(names)
+    added = tuple(entry.name for entry in extended.classes[len(current.classes) :])
+    return ChosenCatalogue(extended, is_new=True, added=added)
 
 
 def adopt(chosen: ChosenCatalogue, home: Path) -> None:
