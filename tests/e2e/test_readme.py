@@ -42,7 +42,9 @@ def test_the_lines_work_one_after_the_other(run: int, tmp_path: Path) -> None:
     """Import, services in the background, a training at once, inference, lineage, doctor: as they stand, without a pause."""
     draw_folder(tmp_path / "set", 40, seed=run)
     draw_video(tmp_path / "video.mp4", 20)
-    script = f"set -eu\n{lines_of_the_readme()}kill -TERM $!; wait $! || test $? -eq 143\n"
+    # A line that fails must not leave the services behind: they hold the output that this test waits for.
+    clean_up = "trap 'kill -TERM $(jobs -p) 2>&- || true' EXIT"
+    script = f"set -eu\n{clean_up}\n{lines_of_the_readme()}kill -TERM $!; wait $! || test $? -eq 143\n"
     environment = {
         **os.environ,  # noqa: TID251 - for the child
         **QUICK,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
@@ -38,6 +39,7 @@ class FakeStore:
     breaks: int = 0
     breaks_after: int = 1000
     offsets: list[int] = field(default_factory=list)
+    pause_s: float = 0.0
 
     async def read(self, sha256: str, *, offset: int = 0, chunk_bytes: int = 256) -> AsyncIterator[bytes]:
         self.offsets.append(offset)
@@ -47,6 +49,7 @@ class FakeStore:
                 self.breaks -= 1
                 raise TransientError("store_unavailable", "broken on purpose")
             given += 256
+            await asyncio.sleep(self.pause_s)
             yield content[start : start + 256]
 
 
@@ -149,6 +152,26 @@ async def test_a_new_process_goes_on_where_the_old_one_stopped(world: World) -> 
     assert await world.fetch() == MODEL
     assert await world.fetch() == MODEL
     assert world.store.offsets == [700]
+
+
+async def test_programs_with_one_cache_do_not_append_to_each_others_part(world: World) -> None:
+    """The service and a command that start at the same moment both get the release, which is fetched once."""
+    world.store.pause_s = 0.001
+
+    assert await asyncio.gather(*(world.fetch() for _ in range(3))) == [MODEL] * 3
+    assert world.store.offsets == [0]
+
+
+async def test_a_wrong_beginning_is_fetched_anew(world: World) -> None:
+    """A ``.part`` that an earlier program left damaged, or too long, costs a download, not the release."""
+    big = world.store.blobs[world.released.big.sha256]
+    for left in (flipped(big[:700], 3), big + b"more"):
+        world.cache.mkdir(exist_ok=True)
+        (world.cache / f"{world.released.big.sha256}.part").write_bytes(left)
+
+        assert await world.fetch() == MODEL
+        (world.cache / world.released.big.sha256).unlink()
+    assert world.store.offsets == [700, 0, 0]
 
 
 async def test_a_store_that_stays_away_is_a_transient_error(world: World) -> None:

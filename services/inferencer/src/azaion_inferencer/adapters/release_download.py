@@ -8,14 +8,16 @@ which breaks off goes on where it stopped, and under its hash afterwards; it is 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import json
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from pydantic import SecretStr
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
 _ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5
+_FIRST_WAIT_S, _LOOK_AGAIN_S = 0.5, 0.1
 _MAX_PROBLEM_BYTES = 1 << 16
 _DAMAGED = frozenset({"blob_corrupt", "blob_missing"})
 
@@ -141,46 +143,50 @@ class ReleaseDownload:
             ) from error
 
     async def _big(self, part: PartFacts) -> Path:
-        complete = self.cache / part.sha256
-        if complete.exists() and await asyncio.to_thread(_is, complete, part):
-            return complete
         pauses = Backoff(self.first_wait_s)
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._resume(complete, part)
+                return await self._complete(part)
             except TransientError:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(pauses.next())
         raise AssertionError("unreachable")
 
-    async def _resume(self, complete: Path, part: PartFacts) -> Path:
-        """Go on where ``.part`` ends; a part that turns out wrong is removed, so that the next attempt starts anew."""
+    async def _complete(self, part: PartFacts) -> Path:
+        """One of several programs with this cache fetches the part; the others find it afterwards."""
+        complete = self.cache / part.sha256
         unfinished = complete.with_name(f"{part.sha256}.part")
         with storage_errors(unfinished):
             make_folder(self.cache)
-            offset = unfinished.stat().st_size if unfinished.exists() else 0
-            if offset < part.size_bytes:
-                await self._append(unfinished, part, offset)
-            try:
-                await asyncio.to_thread(_check, unfinished, part)
-            except PermanentError:
-                unfinished.unlink()
-                raise
-            unfinished.replace(complete)
-            fsync_folder(self.cache)
+            while not (complete.exists() and await asyncio.to_thread(_is, complete, part)):
+                with unfinished.open("ab") as file:
+                    await _lock(file)
+                    if _is_at(file, unfinished):  # else another has completed or removed it meanwhile
+                        await self._finish(file, unfinished, complete, part)
         return complete
 
-    async def _append(self, unfinished: Path, part: PartFacts, offset: int) -> None:
-        async with self.open_store() as store:
-            await self._append_from(store, unfinished, part, offset)
+    async def _finish(self, file: BinaryIO, unfinished: Path, complete: Path, part: PartFacts) -> None:
+        """Go on where ``.part`` ends. If that turns out wrong it is removed, and only a part fetched in one go is to blame."""
+        resumed_at = file.tell()
+        try:
+            await self._append(file, part)
+            await asyncio.to_thread(_check, unfinished, part)
+        except PermanentError:
+            await asyncio.to_thread(unfinished.unlink)
+            if not resumed_at:
+                raise
+        else:
+            await asyncio.to_thread(_place, unfinished, complete)
 
-    async def _append_from(self, store: BlobStore, unfinished: Path, part: PartFacts, offset: int) -> None:
-        with unfinished.open("ab") as file:
-            async for chunk in store.read(part.sha256, offset=offset):
-                if file.tell() + len(chunk) > part.size_bytes:
-                    raise _mismatch(f"the big part is longer than {part.size_bytes} bytes")
-                await asyncio.to_thread(file.write, chunk)
+    async def _append(self, file: BinaryIO, part: PartFacts) -> None:
+        if file.tell() < part.size_bytes:
+            async with self.open_store() as store:
+                async for chunk in store.read(part.sha256, offset=file.tell()):
+                    if file.tell() + len(chunk) > part.size_bytes:
+                        raise _mismatch(f"the big part is longer than {part.size_bytes} bytes")
+                    await asyncio.to_thread(file.write, chunk)
+        file.flush()
 
     def open(self, released: ReleasedModel, small: bytes, big: Path) -> bytes:
         """Join, check and decrypt both parts, in memory. Blocks.
@@ -202,6 +208,25 @@ class ReleaseDownload:
                     return opened.plaintext.read()
             finally:
                 wipe(key)
+
+
+async def _lock(file: BinaryIO) -> None:
+    """Wait until no other program appends to ``file``."""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        else:
+            file.seek(0, os.SEEK_END)  # another may have appended meanwhile
+            return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 async def _limited(answer: httpx.Response, limit_bytes: int, path: str) -> bytes:
@@ -238,6 +263,11 @@ def _refuse(status: int, code: str, path: str) -> NoReturn:
 def _check(path: Path, part: PartFacts) -> None:
     with path.open("rb") as file:
         check_part(file, part)
+
+
+def _place(unfinished: Path, complete: Path) -> None:
+    unfinished.replace(complete)
+    fsync_folder(complete.parent)
 
 
 def _is(path: Path, part: PartFacts) -> bool:
