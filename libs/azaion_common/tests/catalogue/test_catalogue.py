@@ -117,14 +117,14 @@ def test_from_names_keeps_order_and_has_conditions_while_they_fit() -> None:
         Catalogue.from_names([f"n{i}" for i in range(1001)])
 
 
-@pytest.mark.parametrize("names", [["car", "car (Wint)", "bus"], ["car (Night)", "BUS (wint)", "Car", "bus"]])
+@pytest.mark.parametrize("names", [["car", "car (Wint)", "bus"], ["car (Night)", "bus (wint)", "car", "bus"]])
 def test_names_of_slots_are_of_one_class(names: list[str]) -> None:
     """A class that is named with its conditions is one class in these, in a new catalogue and in one that gains it."""
     new = Catalogue.from_names(names)
     grown = Catalogue.from_names(["tree"]).with_classes(names)
 
-    assert [entry.name.casefold() for entry in new.classes] == ["car", "bus"]
-    assert [entry.name.casefold() for entry in grown.classes] == ["tree", "car", "bus"]
+    assert [entry.name for entry in new.classes] == ["car", "bus"]
+    assert [entry.name for entry in grown.classes] == ["tree", "car", "bus"]
     assert (new.find("car (Wint)"), grown.find("car (Wint)")) == ((0, "Wint"), (1, "Wint"))
 
 

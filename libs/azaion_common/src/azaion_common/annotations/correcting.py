@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from azaion_common.annotations.formats.files import stem
 from azaion_common.annotations.formats.source import SourceBox
 from azaion_common.annotations.formats.yolo import parse_labels
 from azaion_common.annotations.labels import detections_json, parse_detections
+from azaion_common.annotations.names import name_for_stem
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
 from azaion_common.annotations.stored import StoredPictures
 from azaion_common.annotations.wire import (
@@ -130,7 +132,9 @@ class Corrector:
             more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
             shown = ", ".join(unknown[:_SHOWN])
             raise PermanentError(
-                "unknown_picture", f"no picture is called {shown}{more}: nothing was changed"
+                "unknown_picture",
+                f"no picture is called {shown}{more}: nothing was changed",
+                hint=self._what_is_called(unknown),
             )
         deleted = [name for name in names if self.stored.pictures[name].deleted]
         if deleted and not deleted_too:
@@ -139,6 +143,13 @@ class Corrector:
                 f"{deleted[0]} was deleted: nothing was changed",
                 hint="azaion annotations import --restore brings it back",
             )
+
+    def _what_is_called(self, unknown: Iterable[str]) -> str:
+        """What to name instead of files."""
+        rule = "a picture's name is that of its file in data/images, without folder and suffix"
+        meant = [name for name in map(name_for_stem, map(stem, unknown)) if name in self.stored.pictures]
+        more = f" and {len(meant) - _SHOWN} more" if len(meant) > _SHOWN else ""
+        return f"there is {', '.join(meant[:_SHOWN])}{more}: {rule}" if meant else rule
 
     def _is_so(self, name: str, action: Action) -> bool:
         known = self.stored.pictures[name]

@@ -306,12 +306,7 @@ def _refuse_double(field: str, values: Sequence[object]) -> None:
 def _classes_of(names: Sequence[str], conditions: Iterable[str]) -> list[str]:
     """The classes that names of classes and of slots are of, in order; a name that is there twice stays so."""
     classes = [_class_of(name, conditions) for name in names]
-    if len(set(names)) < len(names):
-        return classes
-    first: dict[str, str] = {}
-    for name in classes:
-        first.setdefault(name.casefold(), name)
-    return list(first.values())
+    return list(dict.fromkeys(classes)) if len(set(names)) == len(names) else classes
 
 
 def _class_of(name: str, conditions: Iterable[str]) -> str:
