@@ -105,6 +105,22 @@ def test_a_killed_training_goes_on(start: Start, data: Path, tmp_path: Path) -> 
     assert [entry["epoch"] for entry in lines[-1]["curves"]] == [1, 2, 3, 4]
 
 
+def test_a_home_may_have_any_name(start: Start, tmp_path: Path) -> None:
+    """A path is no address: one with ? # % * and quotes is trained in, gone on in, and its model opened."""
+    folder = tmp_path / "what? O'Brien's #1 100%20 [x] *é"
+    folder.mkdir()
+    job = train_job(draw_dataset(folder / "data", train=8), folder / "run")
+    child = start(job)
+    child.until("checkpoint", epoch=1)
+    child.process.kill()
+
+    result = outcome(start, job)
+
+    assert result["type"] == "result", result
+    described = outcome(start, {"operation": "describe", "checkpoint": result["best"]})
+    assert described["type"] == "result", described
+
+
 def test_a_training_killed_before_its_result_is_only_finished(
     start: Start, data: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from azaion_ultralytics.errors import ToolchainError
+from azaion_ultralytics.plain_paths import take_paths_as_they_are
 
 
 def load_detector(path: Path) -> Any:
@@ -20,6 +21,7 @@ def load_detector(path: Path) -> Any:
         raise unreadable(path, "there is no such file")
     if path.suffix != ".pt":
         raise unreadable(path, "its name does not end in .pt")
+    take_paths_as_they_are()
     try:
         model = YOLO(path, task="detect")
     except MemoryError:

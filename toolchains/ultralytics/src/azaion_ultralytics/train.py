@@ -17,6 +17,7 @@ from azaion_ultralytics.checkpoints import (
 from azaion_ultralytics.dataset import read_dataset, write_dataset
 from azaion_ultralytics.devices import describe_device, has_bfloat16, resolve_device
 from azaion_ultralytics.errors import ToolchainError
+from azaion_ultralytics.plain_paths import take_paths_as_they_are
 from azaion_ultralytics.protocol import Channel, TrainJob, bad_job
 from azaion_ultralytics.settings import PACE, problems
 
@@ -133,6 +134,7 @@ def run(
         "plots": False,
         "verbose": False,
     }
+    take_paths_as_they_are()
     try:
         training = DetectorTraining(overrides=settings)
     except (TypeError, ValueError) as error:  # what ultralytics' own check of its settings raises
