@@ -86,6 +86,8 @@ def _verify(home: Path, *, heal: bool) -> Verification:
 
 def _show(found: Verification) -> None:
     typer.echo(f"{found.blobs} blobs, {found.size_bytes / 1e6:.1f} MB: {len(found.rotten)} rotten")
+    if found.unneeded:
+        typer.echo(f"{len(found.unneeded)} of them are needed by nothing any more: azaion gc takes them away")
     if found.missing:
         typer.echo(f"{len(found.missing)} pictures were missing")
     if found.healed or found.links_mended:

@@ -16,7 +16,7 @@ import fcntl
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -119,9 +119,28 @@ def _lock(home: Path, kind: int) -> Iterator[None]:
         yield
 
 
-def _check_embedded(settings: PlatformSettings) -> None:
+def unneeded(home: Path, settings: PlatformSettings, blobs: Collection[str]) -> set[str]:
+    """Those of ``blobs`` (SHA-256) that nothing names and nobody browses; none where that cannot be told."""
+    if not blobs or _servers(settings):
+        return set()
+    needed, store = named(home, Rules(), datetime.now(UTC)), FileBlobStore(blobs_path(home))
+    return {each for each in blobs if each.encode() not in needed and not _is_browsed(store.path(each))}
+
+
+def _is_browsed(blob: Path) -> bool:
+    """Whether a file that people browse is a link to ``blob``."""
+    with suppress(FileNotFoundError):  # taken away meanwhile
+        return blob.stat().st_nlink > 1
+    return False
+
+
+def _servers(settings: PlatformSettings) -> list[str]:
     names = ("streams_url", "jobs_url", "ledger_url", "blobs_url")
-    if named_servers := [name for name in names if getattr(settings, name) is not None]:
+    return [name for name in names if getattr(settings, name) is not None]
+
+
+def _check_embedded(settings: PlatformSettings) -> None:
+    if named_servers := _servers(settings):
         raise PermanentError(
             "waste_on_servers",
             f"what is needed cannot be told: not everything lies in the home ({', '.join(named_servers)})",

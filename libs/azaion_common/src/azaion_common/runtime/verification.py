@@ -24,10 +24,12 @@ class Verification:
     """Pictures that a message of the log has and the store lacks; looked for when healing, and healed too."""
     links_mended: int = 0
     """Files that people browse which showed rotten bytes."""
+    unneeded: tuple[str, ...] = ()
+    """Those of ``rotten`` that could not be had again and that nothing names any more: no loss."""
 
     @property
     def unhealed(self) -> tuple[str, ...]:
-        return tuple(sorted({*self.rotten, *self.missing} - {*self.healed}))
+        return tuple(sorted({*self.rotten, *self.missing} - {*self.healed, *self.unneeded}))
 
     @property
     def sound(self) -> bool:

@@ -24,6 +24,7 @@ from azaion_common.runtime.healing import MEDIA_TYPE, heal, is_sound, records
 from azaion_common.runtime.home import VIEWS
 from azaion_common.runtime.platform import Platform, open_platform
 from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.runtime.throwing_away import unneeded
 from azaion_common.runtime.transports import blobs_path, check_exists
 from azaion_common.runtime.verification import Verification, remember
 from azaion_common.storage import BlobStore
@@ -68,6 +69,7 @@ async def verify(home: Path, progress: Progress, *, with_heal: bool = False) -> 
     async with open_platform(home, settings) as platform:
         found = await _look(platform.blobs, _files(home, settings), progress)
         healed = await _heal(platform, found) if with_heal else _Healed()
+    lost = found.rotten - set(healed.blobs)
     result = Verification(
         at=datetime.now(UTC),
         blobs=found.blobs,
@@ -76,6 +78,7 @@ async def verify(home: Path, progress: Progress, *, with_heal: bool = False) -> 
         healed=tuple(sorted(healed.blobs)),
         missing=tuple(sorted(healed.missing)),
         links_mended=healed.links,
+        unneeded=tuple(sorted(await asyncio.to_thread(unneeded, home, settings, lost))),
     )
     try:
         await asyncio.to_thread(remember, home, result)
