@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_common.annotations.packing import MAX_MESSAGE_BYTES
+from azaion_common.annotations.packing import MAX_MESSAGE_BYTES, unpacked_bytes
 from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
 from azaion_common.annotations.wire import (
     AnnotationMessage,
@@ -186,6 +186,23 @@ def test_sizes_are_limited_before_and_after_unpacking() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * MAX_MESSAGE_BYTES
+
+
+def test_gzip_makes_no_more_of_a_message_than_it_says_it_has() -> None:
+    """Its word can be relied upon when room is made for it."""
+    packed = gzip.compress(bytes(MAX_MESSAGE_BYTES // 2))
+    liar = packed[:-4] + (1000).to_bytes(4, "little")
+    tracemalloc.start()
+    try:
+        with pytest.raises(PermanentError) as caught:
+            decode_message(liar, CREATED)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert caught.value.code == "message_malformed"
+    assert unpacked_bytes(packed) == MAX_MESSAGE_BYTES // 2
+    assert peak < 1 << 20
 
 
 def test_two_thousand_spoilt_messages_are_decoded_or_refused() -> None:

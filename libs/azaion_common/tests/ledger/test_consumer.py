@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -20,9 +22,11 @@ from azaion_common.errors import PermanentError, SetupError, TransientError
 from azaion_common.events import ImageDeleted, images
 from azaion_common.events.codec import decode, encode
 from azaion_common.events.envelope import wrap
+from azaion_common.ledger import batch as batch_module
 from azaion_common.ledger import consumer as consumer_module
 from azaion_common.ledger import inbox, letters
 from azaion_common.ledger.accounting import StreamAccount, account, cursors
+from azaion_common.ledger.batch import BatchWork
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.decoding import decode_event
 from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing, Ready
@@ -115,8 +119,7 @@ async def consuming(platform: Platform, handler: Recorder, **options: object) ->
             blobs=platform.blobs,
             stream="in",
             handler=handler,
-            decode=decode_text,
-            **options,  # type: ignore[arg-type]
+            **{"decode": decode_text, **options},  # type: ignore[arg-type]
         )
         stopping = asyncio.Event()
         task = asyncio.create_task(consumer.run(stopping))
@@ -347,6 +350,7 @@ async def live_until_death(platform: Platform, dies_in: str) -> None:
     async with consuming(platform, handler, batch=2), asyncio.timeout(10):
         while not (handler.applied["DEADLY"] or (dies_in == "prepare" and "deadly" in handler.prepared)):
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # until it is dead: a stop is none
 
 
 @pytest.mark.parametrize("dies_in", ["prepare", "apply"])
@@ -437,3 +441,92 @@ async def test_a_gap_in_a_producers_numbers_stops_the_consumer(platform: Platfor
         )  # fmt: skip
         with pytest.raises(PermanentError, match="jumped from 1 to 3"):
             await asyncio.wait_for(consumer.run(asyncio.Event()), 10)
+
+
+@dataclass
+class Slow(Recorder):
+    """Prepares until it is let go on."""
+
+    going_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def prepare(self, delivery: Delivery[str]) -> str:
+        prepared = await super().prepare(delivery)
+        await self.going_on.wait()
+        return prepared
+
+
+async def test_a_stop_does_not_wait_for_what_is_being_prepared(platform: Platform) -> None:
+    """A stop leaves it in the stream, where it counts as no death, however often; later each is applied once."""
+    await put(platform, "a", "b", "c")
+    for _ in range(consumer_module.MAX_DEATHS + 2):
+        handler = Slow()
+        async with asyncio.timeout(5), consuming(platform, handler, batch=2) as ledger:
+            while not handler.prepared:
+                await asyncio.sleep(0.001)
+        async with platform.open_ledger("service", TABLES) as ledger:
+            at = await ledger.transact(lambda connection: inbox.progress(connection, "in"))
+        assert (at.next_offset, at.deaths) == (0, 0)
+
+    async with consuming(platform, Recorder()) as ledger:
+        books = await settled(platform, ledger)
+        assert await names(ledger) == ["A", "B", "C"]
+    assert (books.applied, books.quarantined, books.balanced) == (3, 0, True)
+
+
+async def test_what_is_prepared_at_a_time_is_bounded_by_its_bytes(platform: Platform) -> None:
+    """Messages that unpack to much are unpacked only when there is room for them."""
+    handler, unpacked = Slow(), []
+
+    def unpack(record: Record) -> Delivery[str] | None:
+        unpacked.append(record.offset)
+        return decode_text(record)
+
+    await put(platform, "a", "b", "c", "d", "e")
+    weigh = lambda _record: batch_module.PREPARED_BYTES // 2  # noqa: E731
+    async with consuming(platform, handler, decode=unpack, weigh=weigh) as ledger:
+        await asyncio.sleep(0.1)
+        assert unpacked == [0, 1]
+        handler.going_on.set()
+        await settled(platform, ledger)
+
+        assert await names(ledger) == ["A", "B", "C", "D", "E"]
+
+
+class _Picture(str):  # noqa: SLOT000 - without weak references then
+    """A content of which it can be told whether it is gone."""
+
+
+async def test_a_batch_holds_no_picture_longer_than_it_is_prepared(platform: Platform) -> None:
+    """Neither of what will be applied nor, in the frames of its error, of what is refused."""
+    alive: weakref.WeakSet[_Picture] = weakref.WeakSet()
+    handler = Recorder(refuse_in={"b": "prepare", "c": "prepare"})
+
+    def unpack(record: Record) -> Delivery[str]:
+        picture = _Picture(record.body.decode())
+        alive.add(picture)
+        return Delivery(record, picture)
+
+    await put(platform, "a", "b", "c", "d")
+    async with platform.open_ledger("service", TABLES) as ledger:
+        work = BatchWork(
+            ledger=ledger,
+            blobs=platform.blobs,
+            handler=handler,
+            decode=unpack,
+            prepare_concurrency=4,
+            accept_gap=False,
+            kept=lambda content: str(content[:1]),
+        )
+        handler.prepared = _Forgets()
+        gc.disable()
+        try:
+            steps = await work.prepare(await platform.log.read("in"))
+            assert not list(alive)
+        finally:
+            gc.enable()
+    assert [step.error is None for step in steps] == [True, False, False, True]
+
+
+class _Forgets(list[str]):
+    def append(self, item: str) -> None:
+        pass

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from azaion_common.runtime.lookahead import with_following
+from azaion_common.runtime.lookahead import IN_HAND, with_following
 
 
 async def numbers(count: int, pause_s: float = 0.0, error: Exception | None = None) -> AsyncIterator[int]:
@@ -65,3 +65,19 @@ async def test_the_source_is_closed_with_it() -> None:
 
     assert closed.is_set()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_no_item_is_fetched_far_ahead() -> None:
+    """Items may be large: there are never more than three, the one that is handled among them."""
+    fetched = 0
+
+    async def source() -> AsyncIterator[int]:
+        nonlocal fetched
+        for fetched in range(1, 9):
+            yield fetched
+
+    handled = 0
+    async for _ in with_following(source()):
+        await asyncio.sleep(0.01)
+        assert fetched - handled <= IN_HAND
+        handled += 1

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from functools import partial
 
 from azaion_common.annotations import wire
+from azaion_common.annotations.packing import unpacked_bytes
 from azaion_common.ledger.consumer import Consumer
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.unshown import Unshown
@@ -15,7 +16,7 @@ from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Derived, Service
 from azaion_ingestor import metrics, records, tables
-from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation
+from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation, without_picture
 from azaion_ingestor.inspector import Inspector
 from azaion_ingestor.pictures import State
 from azaion_ingestor.settings import IngestorSettings
@@ -54,6 +55,8 @@ async def _serve(platform: Platform, part: Part, settings: IngestorSettings, ins
             batch=settings.batch,
             prepare_concurrency=settings.prepare_concurrency,
             accept_gaps=platform.settings.accept_gaps,
+            weigh=lambda record: unpacked_bytes(record.body),
+            kept=without_picture,
         )
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch_pictures(ledger), name="ingestor-pictures")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -51,6 +51,11 @@ def decode_annotation(record: Record, profile: str) -> Delivery[WireMessage]:
     """The delivery of a record of the annotation stream; raises as ``decode_message``."""
     message = decode_message(record.body, record.properties, profile=profile)
     return Delivery(record, message, unique=_creates(message))
+
+
+def without_picture(message: WireMessage) -> WireMessage:
+    """What is still asked for once the picture is stored; pictures are large."""
+    return replace(message, image=None) if isinstance(message, AnnotationMessage) else message
 
 
 def _creates(message: WireMessage) -> bool:

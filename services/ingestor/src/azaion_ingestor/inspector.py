@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from threading import Lock
+from contextlib import nullcontext
+from threading import BoundedSemaphore, Lock
 
 from azaion_common.annotations.picture_limits import PictureLimits
-from azaion_common.annotations.picture_process import PictureProcess
+from azaion_common.annotations.picture_process import PictureProcess, decoder_closed
 from azaion_common.annotations.pictures import PictureFacts, describe, look
 
 REMEMBERED = 4096
+LARGE_BYTES = 16 << 20
+LARGE_AT_ONCE = 1
+"""Of the pictures that take more than so much to decode, however many threads there are."""
 
 
 class Inspector:
@@ -21,11 +25,23 @@ class Inspector:
         self._process = PictureProcess(limits)
         self._facts: OrderedDict[str, PictureFacts] = OrderedDict()
         self._lock = Lock()
+        self._large = BoundedSemaphore(LARGE_AT_ONCE)
+        self._closed = False
 
     def inspect(self, data: bytes) -> PictureFacts | None:
-        """What an ordinary picture shows; None when it is for ``inspect_costly``. Raises as ``inspect_picture``."""
+        """What an ordinary picture shows; None when it is for ``inspect_costly``.
+
+        Raises:
+            PermanentError: as ``inspect_picture``.
+            TransientError: ``decoder_closed``.
+        """
+        if self._closed:
+            raise decoder_closed()
         structure = look(data, self._limits)
-        return None if structure.is_costly else describe(structure)
+        if structure.is_costly:
+            return None
+        with self._large if structure.memory_bytes > LARGE_BYTES else nullcontext():
+            return describe(structure)
 
     def inspect_again(self, data: bytes) -> PictureFacts | None:
         """As ``inspect``, of a picture that may be known."""
@@ -39,7 +55,8 @@ class Inspector:
         return PictureFacts(**self._process.inspect(data))
 
     def close(self) -> None:
-        """Let go of the picture that is being inspected in a process."""
+        """Look at no further picture, and let go of the one that is being inspected in a process."""
+        self._closed = True
         self._process.close()
 
     def remember(self, sha256: str, facts: PictureFacts) -> None:

@@ -72,6 +72,8 @@ class ViewKeeper:
         self._loop = asyncio.get_running_loop()
         self._bell = asyncio.Event()
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._salvaging = asyncio.Lock()
+        """What is refused is in memory whole, and may be large."""
 
     def ring(self) -> None:
         """Something may be due; from any thread. The ledger's reads queue behind the transaction that rings."""
@@ -160,8 +162,9 @@ class ViewKeeper:
     async def _show_refused(self, name: str, raw_sha256: str | None) -> None:
         if raw_sha256 is None:
             return await self._views[CORRUPTED].hide(name)
-        found = salvage_body(await self._blobs.get(raw_sha256), name)
-        image = await self._blobs.put(found.image, found.media_type)
+        async with self._salvaging:
+            found = salvage_body(await self._blobs.get(raw_sha256), name)
+            image = await self._blobs.put(found.image, found.media_type)
         return await self._views[CORRUPTED].show_text(
             name, image_sha256=image.sha256, media_type=found.media_type, labels=found.labels
         )

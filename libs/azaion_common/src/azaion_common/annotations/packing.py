@@ -15,6 +15,8 @@ MAX_ARRAY_ITEMS = 4096
 MAX_MAP_ITEMS = 256
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW_BITS = 31
+_GZIP_SIZE_BYTES = 4
+"""At its end: the size of what is packed."""
 _BAD_MSGPACK = (ValueError, OverflowError, TypeError, msgpack.UnpackException, msgpack.exceptions.StackError)
 
 Fields = dict[int, Any]
@@ -28,12 +30,17 @@ def unpack(body: bytes) -> Fields:
     """
     if len(body) > MAX_MESSAGE_BYTES:
         raise too_large(len(body))
-    unpacked = _unpackb(_gunzip(body) if body.startswith(_GZIP_MAGIC) else body)
+    unpacked = _unpackb(_gunzip(body) if _is_packed(body) else body)
     if isinstance(unpacked, list):
         return dict(enumerate(unpacked))
     if not isinstance(unpacked, dict) or not all(type(key) is int for key in unpacked):
         raise malformed("neither an array nor a map with integer keys")
     return unpacked
+
+
+def unpacked_bytes(body: bytes) -> int:
+    """How many bytes a message says that it has; ``unpack`` makes no more of them, and none beyond the limit."""
+    return int.from_bytes(body[-_GZIP_SIZE_BYTES:], "little") if _is_packed(body) else len(body)
 
 
 def malformed(message: str) -> PermanentError:
@@ -44,6 +51,10 @@ def too_large(size_bytes: int) -> PermanentError:
     return PermanentError(
         "message_too_large", f"message of {size_bytes} bytes, the limit is {MAX_MESSAGE_BYTES}"
     )
+
+
+def _is_packed(body: bytes) -> bool:
+    return body.startswith(_GZIP_MAGIC)
 
 
 def _unpackb(body: bytes) -> object:
@@ -75,10 +86,11 @@ def _refuse_extension(code: int, data: bytes) -> NoReturn:
 
 
 def _gunzip(body: bytes) -> bytes:
-    """The content of a gzip body, never more than the message limit, however well it is compressed."""
+    """The content of a gzip body, never more than it says it has or the message limit, however well it is compressed."""
+    most = min(unpacked_bytes(body), MAX_MESSAGE_BYTES)
     inflate = zlib.decompressobj(_GZIP_WINDOW_BITS)
     try:
-        content = inflate.decompress(body, MAX_MESSAGE_BYTES + 1)
+        content = inflate.decompress(body, most + 1)
     except zlib.error as error:
         raise malformed("broken gzip") from error
     if len(content) > MAX_MESSAGE_BYTES:

@@ -72,7 +72,7 @@ class PictureProcess:
                 process.kill()
                 self._running = None
         if self._closed:
-            raise TransientError("decoder_closed", "the picture was not decoded: the service stops")
+            raise decoder_closed()
         if process.returncode == -signal.SIGXCPU:
             raise _too_slow(self._limits.timeout_s)
         answer: dict[str, Any] | None = json.loads(said) if process.returncode == 0 else None
@@ -97,6 +97,10 @@ def _facts(answer: dict[str, Any]) -> dict[str, Any]:
         raise PermanentError(refusal["code"], refusal["message"], hint=refusal["hint"])
     facts: dict[str, Any] = answer["facts"]
     return facts
+
+
+def decoder_closed() -> TransientError:
+    return TransientError("decoder_closed", "the picture was not decoded: the service stops")
 
 
 def _too_slow(timeout_s: int) -> PermanentError:

@@ -27,11 +27,14 @@ from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing, Re
 from azaion_common.ledger.inbox import Outcome, Passage, Sequences
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.outbox import Outbox
+from azaion_common.runtime.room import Room
 from azaion_common.storage import BlobStore
 from azaion_common.streams import Record
 from azaion_common.tracing import Span, Unrecorded
 
 MAX_UNKNOWN_ERRORS = 3
+PREPARED_BYTES = 24 << 20
+"""Of the messages that are being prepared, unpacked."""
 RAW_MEDIA_TYPE = "application/octet-stream"
 
 Content = TypeVar("Content")
@@ -104,13 +107,19 @@ class BatchWork(Generic[Content, Prepared]):
         decode: Callable[[Record], Delivery[Content] | None],
         prepare_concurrency: int,
         accept_gap: bool,
+        weigh: Callable[[Record], int] = lambda record: len(record.body),
+        kept: Callable[[Content], Content] = lambda content: content,
     ) -> None:
+        """``weigh``: bytes that a record's content takes. ``kept``: what is kept of it once it is prepared."""
         self._ledger = ledger
         self._blobs = blobs
         self._handler = handler
         self._decode = decode
         self._accept_gap = accept_gap
+        self._weigh = weigh
+        self._kept = kept
         self._slots = asyncio.Semaphore(prepare_concurrency)
+        self._room = Room(PREPARED_BYTES)
 
     async def prepare(self, batch: Sequence[Record]) -> list[Step[Content, Prepared]]:
         """What is slow and harmless to repeat; outages are waited out. Nothing of it goes on after an error."""
@@ -182,21 +191,25 @@ class BatchWork(Generic[Content, Prepared]):
                 await asyncio.sleep(backoff.next())
 
     async def _prepare(self, record: Record) -> Step[Content, Prepared]:
-        try:
-            delivery = self._decode(record)
-        except PermanentError as error:
-            return Step(record, error=error)
-        if delivery is None:
-            return Step(record)
-        span = self._span(delivery)
-        async with self._slots:
+        async with self._slots, self._room.of(self._weigh(record)):
             try:
-                prepared = await self._insist(delivery)
-            except SetupError:
-                raise
+                delivery = self._decode(record)
             except PermanentError as error:
-                return Step(record, delivery, error=error, span=span)
-        return Step(record, delivery, prepared, span=span)
+                return Step(record, error=_without_frames(error))
+            if delivery is None:
+                return Step(record)
+            return await self._prepare_content(delivery)
+
+    async def _prepare_content(self, delivery: Delivery[Content]) -> Step[Content, Prepared]:
+        span, prepared, refusal = self._span(delivery), None, None
+        try:
+            prepared = await self._insist(delivery)
+        except SetupError:
+            raise
+        except PermanentError as error:
+            refusal = _without_frames(error)
+        kept = replace(delivery, content=self._kept(delivery.content))
+        return Step(delivery.record, kept, prepared, refusal, span)
 
     def _span(self, delivery: Delivery[Content]) -> Span:
         record, envelope = delivery.record, delivery.envelope
@@ -352,6 +365,12 @@ class BatchWork(Generic[Content, Prepared]):
         subject = f"{record.stream}/{record.offset}"
         effects = [Outgoing(dead_letters.STREAM, letter, subject), *own]
         open_.outbox.add(effects, traceparent=step.span.traceparent)
+
+
+def _without_frames(error: PermanentError) -> PermanentError:
+    """Frames hold messages, pictures and each other; what there was to tell of them has been logged."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _with_digests(steps: Sequence[Step[Content, Prepared]]) -> list[Step[Content, Prepared]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -27,7 +27,7 @@ from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.reporting import ProgressReporter
 from azaion_common.ledger.second_chances import SecondChances
 from azaion_common.runtime.lookahead import with_following
-from azaion_common.runtime.stopping import items_until_stopped
+from azaion_common.runtime.stopping import items_until_stopped, unless_stopped
 from azaion_common.storage import BlobStore
 from azaion_common.streams import EventLog, Record
 
@@ -37,6 +37,7 @@ REGRESSED, TRUNCATED = "log_regressed", "log_truncated"
 
 Content = TypeVar("Content")
 Prepared = TypeVar("Prepared")
+Result = TypeVar("Result")
 _log = structlog.get_logger(__name__)
 
 
@@ -55,7 +56,10 @@ class Consumer(Generic[Content, Prepared]):
         batch: int = 100,
         prepare_concurrency: int = 4,
         accept_gaps: Collection[str] = (),
+        weigh: Callable[[Record], int] = lambda record: len(record.body),
+        kept: Callable[[Content], Content] = lambda content: content,
     ) -> None:
+        """``weigh`` and ``kept`` as ``BatchWork`` takes them."""
         self._streams = log
         self._ledger = ledger
         self._stream = stream
@@ -68,6 +72,8 @@ class Consumer(Generic[Content, Prepared]):
             decode=decode,
             prepare_concurrency=prepare_concurrency,
             accept_gap=self._accepts_gap,
+            weigh=weigh,
+            kept=kept,
         )
         self._reporter = ProgressReporter(log, ledger, stream)
         self._second_chances = SecondChances(
@@ -78,7 +84,8 @@ class Consumer(Generic[Content, Prepared]):
         """Of the last gap that made it read again from the beginning: the same one twice is real."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Consume until ``stopping`` is set; the batch in hand is finished first.
+        """Consume until ``stopping`` is set. What is being applied then is applied to its end; what is being prepared
+        stays in the stream.
 
         Raises:
             PermanentError: ``sequence_gap``, ``log_truncated``: records are missing, and nobody has accepted that.
@@ -118,31 +125,42 @@ class Consumer(Generic[Content, Prepared]):
         at = await self._ledger.transact(lambda connection: inbox.progress(connection, self._stream))
         offset, after = at.next_offset, at.last_sha256
         self._reporter.moved(offset)
-        if at.deaths and await self._retry_alone(offset, at.deaths):
-            return
+        if at.deaths and await self._retry_alone(offset, at.deaths, stopping):
+            return None
         records = self._streams.follow(self._stream, offset, max_batch=self._batch, after=after)
         ahead: asyncio.Task[list[Step[Content, Prepared]]] | None = None
         async with aclosing(with_following(items_until_stopped(stopping, records))) as batches:
             try:
                 async for batch, following in batches:
                     started = time.monotonic()
-                    steps = await (ahead or self._begin(batch, offset, deaths=0))
+                    preparing = _result(ahead or self._begin(batch, offset, deaths=0))
+                    steps = await unless_stopped(stopping, preparing)
+                    if steps is None:
+                        return await self._leave(offset, deaths=0)
                     ahead = asyncio.create_task(self._work.prepare(following)) if following else None
                     await self._finish(steps, offset, started, goes_on=following is not None)
                     offset = batch[-1].offset + 1
-                    if stopping.is_set():
-                        return
+                    steps = None  # they are large, and the next ones are waited for
             finally:
                 await _end(ahead)
 
-    async def _retry_alone(self, offset: int, deaths: int) -> bool:
+    async def _retry_alone(self, offset: int, deaths: int, stopping: asyncio.Event) -> bool:
         """After a death in mid-batch: the first record by itself, and away with it if it is the one that kills."""
         for record in await self._streams.read(self._stream, offset, limit=1):
             started = time.monotonic()
-            steps = await self._begin([record], offset, deaths=deaths)
-            await self._finish(steps, offset, started, goes_on=False)
+            steps = await unless_stopped(stopping, self._begin([record], offset, deaths=deaths))
+            if steps is None:
+                await self._leave(offset, deaths)
+            else:
+                await self._finish(steps, offset, started, goes_on=False)
             return True
         return False
+
+    async def _leave(self, offset: int, deaths: int) -> None:
+        """To stop in the middle of preparing is not to die there."""
+        await self._ledger.transact(
+            lambda connection: inbox.mark_in_flight(connection, self._stream, offset, deaths)
+        )
 
     async def _begin(
         self, batch: Sequence[Record], expected: int, *, deaths: int
@@ -208,6 +226,10 @@ class Consumer(Generic[Content, Prepared]):
             _log.warning(f"message.{outcome}", **facts, reason=step.error.code, error=step.error.message)
         else:
             _log.debug(f"message.{outcome}", **facts)
+
+
+async def _result(work: Awaitable[Result]) -> Result:
+    return await work
 
 
 async def _end(task: asyncio.Task[Any] | None) -> None:

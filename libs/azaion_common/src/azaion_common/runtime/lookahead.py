@@ -8,6 +8,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+IN_HAND = 3
+"""Items at most, which may be large: the one that is handled, the one that follows it, and the one behind that."""
+
 Item = TypeVar("Item")
 
 
@@ -22,14 +25,16 @@ async def with_following(items: AsyncIterator[Item]) -> AsyncGenerator[tuple[Ite
     An error of ``items`` is raised behind the items that came before it. Use ``contextlib.aclosing`` where iteration may
     end early: it closes ``items`` too.
     """
-    queue: asyncio.Queue[Item | _End] = asyncio.Queue(1)
-    fetching = asyncio.create_task(_fetch(items, queue))
+    queue: asyncio.Queue[Item | _End] = asyncio.Queue()
+    room = asyncio.Semaphore(IN_HAND)
+    fetching = asyncio.create_task(_fetch(items, queue, room))
     try:
         item = await queue.get()
         while not isinstance(item, _End):
             await asyncio.sleep(0)  # what has been fetched already comes in
             following = None if queue.empty() else queue.get_nowait()
             yield item, None if isinstance(following, _End) else following
+            room.release()
             item = await queue.get() if following is None else following
         if item.error is not None:
             raise item.error
@@ -38,12 +43,16 @@ async def with_following(items: AsyncIterator[Item]) -> AsyncGenerator[tuple[Ite
         await asyncio.gather(fetching, return_exceptions=True)
 
 
-async def _fetch(items: AsyncIterator[Item], queue: asyncio.Queue[Item | _End]) -> None:
+async def _fetch(
+    items: AsyncIterator[Item], queue: asyncio.Queue[Item | _End], room: asyncio.Semaphore
+) -> None:
     try:
         async with aclosing(items) as source:  # type: ignore[type-var]
+            await room.acquire()
             async for item in source:
-                await queue.put(item)
+                queue.put_nowait(item)
+                await room.acquire()
     except Exception as error:  # noqa: BLE001 - raised where the items are taken
-        await queue.put(_End(error))
+        queue.put_nowait(_End(error))
     else:
-        await queue.put(_End())
+        queue.put_nowait(_End())

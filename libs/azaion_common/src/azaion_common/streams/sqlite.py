@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 import msgpack
@@ -31,7 +32,8 @@ _ACKNOWLEDGE = (
     "INSERT INTO acknowledgements VALUES (?, ?, ?, ?) "
     "ON CONFLICT (stream, producer, reader) DO UPDATE SET seq = max(seq, excluded.seq)"
 )
-MAX_BATCH_BYTES = 32 << 20
+MAX_BATCH_BYTES = 24 << 20
+"""As large as one message may be."""
 
 
 class SqliteEventLog:
@@ -144,21 +146,24 @@ def _append(
 
 
 def _read(database: sqlite3.Connection, stream: str, offset: int, limit: int) -> list[Record]:
-    """Bounded by bytes too, so that a backlog of large messages does not fill the memory."""
-    records: list[Record] = []
-    size = 0
+    """At least one where there is one; bounded by bytes too, so that a backlog of large messages does not fill the
+    memory.
+    """
+    sizes = database.execute(
+        "SELECT length(body) FROM messages WHERE stream = ? AND offset >= ? ORDER BY offset LIMIT ?",
+        (stream, offset, limit),
+    )
+    sums = accumulate(size for (size,) in sizes.fetchall())
+    wanted = min(limit, max(1, sum(size <= MAX_BATCH_BYTES for size in sums)))
     rows = database.execute(
         "SELECT offset, body, properties, appended_at FROM messages "
         "WHERE stream = ? AND offset >= ? ORDER BY offset LIMIT ?",
-        (stream, offset, limit),
+        (stream, offset, wanted),
     )
-    for at, body, properties, appended_at in rows:
-        records.append(Record(stream, at, body, _unpack(properties), datetime.fromisoformat(appended_at)))
-        size += len(body)
-        if size >= MAX_BATCH_BYTES:
-            break
-    rows.close()
-    return records
+    return [
+        Record(stream, at, body, _unpack(properties), datetime.fromisoformat(appended_at))
+        for at, body, properties, appended_at in rows
+    ]
 
 
 def _is_new(message: Message, last_seq: int | None) -> bool:
