@@ -96,6 +96,10 @@ class Arrivals:
     async def end(self) -> None:
         """Move what was sent before the broker knew that we want no more; given back, it would count as undelivered."""
         await answer(self._source.cancel(self._tag))
+        # A message that came together with the answer is still on its way through the client's tasks. Those are done
+        # before the broker has answered once more.
+        channel = await self._source.channel.get_underlay_channel()
+        await answer(channel.basic_qos(prefetch_count=ONE))
         while not self._arrived.empty():
             await self._take(self._arrived.get_nowait())
 
