@@ -25,6 +25,7 @@ from azaion_common.annotations.exports import (
 from azaion_common.annotations.stored import StoredPicture
 from azaion_common.catalogue import Catalogue
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.together import all_ended
 from azaion_common.storage import BlobStore
 from azaion_common.storage.durable import storage_errors
 from azaion_common.storage.views import suffix_of
@@ -92,11 +93,8 @@ class Exporter:
         for first in range(0, len(pictures), _AT_ONCE):
             some = pictures[first : first + _AT_ONCE]
             targets = (folder / "images" / files[each.name] for each in some)
-            placed = (self._image(each, target) for each, target in zip(some, targets, strict=True))
-            # All of them end before one's failure is told: a file that is still being placed would outlive the folder.
-            for outcome in await asyncio.gather(*placed, return_exceptions=True):
-                if outcome is not None:
-                    raise outcome
+            # A file that is still being placed would outlive the folder.
+            await all_ended(self._image(each, target) for each, target in zip(some, targets, strict=True))
             self.on_progress(first + len(some), len(pictures))
 
     async def _image(self, picture: StoredPicture, target: Path) -> None:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import yaml
 
 from azaion_common.errors import PermanentError
+from azaion_common.runtime.together import all_ended
 from azaion_common.storage import BlobStore
 from azaion_common.storage.durable import make_folder, storage_errors
 from azaion_common.storage.views import suffix_of
@@ -86,11 +87,8 @@ class HardLinkedFolders:
             await asyncio.to_thread(_write_texts, building, manifest, certificate)
         placing = _files(manifest)
         while some := list(islice(placing, _AT_ONCE)):
-            placed = [self._place(building, manifest, side, file) for side, file in some]
-            # All of them end before one's failure is told: a file that is still being placed would outlive the folder.
-            for outcome in await asyncio.gather(*placed, return_exceptions=True):
-                if outcome is not None:
-                    raise outcome
+            # A file that is still being placed would outlive the folder.
+            await all_ended(self._place(building, manifest, side, file) for side, file in some)
 
     async def _place(self, folder: Path, manifest: Manifest, side: Side, file: DatasetFile) -> None:
         await self._blobs.fetch(file.image.sha256, image_path(folder, side, file))
