@@ -59,12 +59,13 @@ class StrictConnection(h11.Connection):
         super().__init__(h11.SERVER, MAX_HEAD_BYTES)
         self.refused_with = HTTPStatus.BAD_REQUEST
         self._head = HeadMeter()
-        self._refusal: h11.RemoteProtocolError | None = None
+        self._refusal: tuple[str, int] | None = None
         self._pieces = self._body_bytes = 0
 
     def receive_data(self, data: bytes) -> None:
         self._measure(data)
-        super().receive_data(data)
+        if self._refusal is None:
+            super().receive_data(data)
 
     def start_next_cycle(self) -> None:
         super().start_next_cycle()
@@ -79,8 +80,7 @@ class StrictConnection(h11.Connection):
             h11.RemoteProtocolError: ``refused_with`` is the status to answer with.
         """
         try:
-            if self._refusal is not None:
-                raise self._refusal
+            self._raise_refusal()
             event = super().next_event()
             self._check(event)
         except h11.RemoteProtocolError as error:
@@ -94,7 +94,12 @@ class StrictConnection(h11.Connection):
             try:
                 self._head.feed(data)
             except h11.RemoteProtocolError as error:
-                self._refusal = error
+                # Not the error itself: its traceback would hold copies of what came for as long as the connection is open.
+                self._refusal = str(error), error.error_status_hint
+
+    def _raise_refusal(self) -> None:
+        if self._refusal is not None:
+            raise h11.RemoteProtocolError(*self._refusal)
 
     def _check(self, event: object) -> None:
         if isinstance(event, h11.Request):
