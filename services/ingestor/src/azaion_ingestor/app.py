@@ -16,6 +16,7 @@ from azaion_common.runtime.partitions import Part, serve_parts
 from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.service import Derived, Service
 from azaion_ingestor import metrics, records, tables
+from azaion_ingestor.allocation import give_back_large_blocks
 from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation, without_picture
 from azaion_ingestor.inspector import Inspector
 from azaion_ingestor.pictures import State
@@ -25,6 +26,7 @@ from azaion_ingestor.views import ViewKeeper
 
 async def run(platform: Platform) -> None:
     """Serve until the platform is stopped."""
+    give_back_large_blocks()
     await serve_parts(platform, SERVICE_NAME, wire.STREAM, serve)
 
 

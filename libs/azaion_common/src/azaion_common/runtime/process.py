@@ -25,7 +25,6 @@ from azaion_common import tracing
 from azaion_common.backoff import Backoff
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.lifeline import kill_children
-from azaion_common.runtime.allocation import give_back_large_blocks
 from azaion_common.runtime.deadline import Deadline
 from azaion_common.runtime.home import close_private
 from azaion_common.runtime.ops_server import ops_server
@@ -51,7 +50,6 @@ def run_process(services: Sequence[Service], home: Path) -> None:
         AzaionError: as ``run_services``.
     """
     deadline = Deadline()
-    give_back_large_blocks()
     try:
         asyncio.run(run_services(services, home, deadline))
     finally:  # threads are waited for until then, here and when Python ends
