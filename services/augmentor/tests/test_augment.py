@@ -102,6 +102,7 @@ def test_probabilities_are_those_of_the_recipe(recipe: Recipe) -> None:
     assert straight == pytest.approx(0.2, abs=0.06)
 
 
+@pytest.mark.slow
 def test_another_process_and_hash_seed_give_the_same_bytes(
     recipe: Recipe, jpeg: bytes, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from azaion_augmentor.recipe import PixelTransform, Recipe
 from azaion_augmentor.tasks import Made, Task
 from azaion_common.errors import PermanentError
 
+pytestmark = pytest.mark.slow
+
 MEMORY_BYTES = 512 << 20
 
 
@@ -89,7 +91,6 @@ async def test_a_picture_that_kills_workers_is_given_up(recipe: Recipe, jpeg: by
     assert len(made) == 8
 
 
-@pytest.mark.slow
 async def test_a_worker_that_hangs_is_replaced(recipe: Recipe, jpeg: bytes) -> None:
     """A picture that never ends does not stop the service."""
     async with WorkerPool.open(recipe, workers=1, memory_bytes=MEMORY_BYTES, timeout_s=0.001) as pool:
@@ -125,7 +126,6 @@ async def test_workers_end_with_their_pool(recipe: Recipe, jpeg: bytes) -> None:
     assert _children() == set()
 
 
-@pytest.mark.slow
 def test_workers_die_with_a_killed_parent(tmp_path: Path) -> None:
     """A service that is killed leaves no processes behind."""
     script = tmp_path / "parent.py"

@@ -14,6 +14,8 @@ from azaion_common.errors import AzaionError, PermanentError
 from azaion_inferencer.trial import TrialJob
 from azaion_inferencer.trying import try_out
 
+pytestmark = pytest.mark.slow
+
 Releasing = Any
 RUNTIMES = ("onnxruntime", "openvino")
 FOUND = np.array([[16, 12, 48, 36, 0.9, 1]], np.float32)

@@ -333,6 +333,7 @@ def _counted() -> Counter[str]:
     return Counter({name: counter._value.get() for name, counter in counters.items()})
 
 
+@pytest.mark.slow
 async def test_everything_adds_up(platform: Platform, message: Callable[..., AnnotationMessage]) -> None:
     """Random bytes, spoilt messages and good ones: in = applied + quarantined, and none of them stops the service."""
     random_of = random.Random(7)
@@ -405,6 +406,7 @@ async def test_reading_the_stream_again_changes_nothing(
     assert (count["applied"], count["passed_over"]) == (5, 5)
 
 
+@pytest.mark.slow
 async def test_hostile_pictures_hold_nobody_up(
     platform: Platform, message: Callable[..., AnnotationMessage]
 ) -> None:

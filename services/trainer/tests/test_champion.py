@@ -55,6 +55,7 @@ def scenes(count: int) -> list[str]:
     return [f"scene {number}" for number in range(count) for _ in range(PER_SCENE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [6, 8])
 def test_equal_models_are_rarely_promoted(count: int) -> None:
     """Two models of the same skill, each with its own luck in each scene: promoted in about 5 % of 200 trials.

@@ -390,6 +390,7 @@ async def test_the_budget_of_pictures_bounds_the_epochs(*, trainer: Trainer, too
     assert [parameters.epochs for _, parameters in toolchain.trained] == [2, 3, 1]
 
 
+@pytest.mark.slow
 async def test_the_service_trains_by_itself_once_enough_pictures_are_in(
     *,
     platform: Platform,

@@ -21,6 +21,8 @@ from azaion_common.annotations.picture_process import PictureProcess
 from azaion_common.annotations.pictures import inspect_picture, look
 from azaion_common.errors import PermanentError, TransientError
 
+pytestmark = pytest.mark.slow
+
 SLOW = PictureLimits(max_scans=100_000, max_unpacking_ratio=10_000, timeout_s=60)
 """Allows what takes minutes."""
 LONG_S = 10.0

@@ -353,6 +353,7 @@ async def live_until_death(platform: Platform, dies_in: str) -> None:
         await asyncio.sleep(0.05)  # until it is dead: a stop is none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies_in", ["prepare", "apply"])
 async def test_a_record_that_kills_the_process_is_put_aside_in_the_end(
     platform: Platform, dies_in: str

@@ -151,6 +151,7 @@ async def test_a_permanent_error_ends_the_job_with_its_own_event(platform: Platf
     assert await announced(platform) == ["hopeless-1"]
 
 
+@pytest.mark.slow
 async def test_a_wrong_setup_stops_the_worker_and_keeps_the_job(platform: Platform) -> None:
     """Credentials that are refused fail no job: it is done once that is mended."""
     never = asyncio.Event()

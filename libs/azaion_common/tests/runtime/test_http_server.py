@@ -20,6 +20,8 @@ from azaion_common.runtime.health import Health
 from azaion_common.runtime.http_server import READ_BYTES, Limits, listen, serve
 from azaion_common.runtime.ops_server import ops_server
 
+pytestmark = pytest.mark.slow
+
 IMPATIENT = Limits(connections=8, connections_per_client=8, head_s=0.2, body_s=0.2, rest_s=0.2, reading_s=0.2)
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"

@@ -19,6 +19,8 @@ from azaion_common.runtime.platform import Platform
 from azaion_common.runtime.process import run_services
 from azaion_common.runtime.service import Service
 
+pytestmark = pytest.mark.slow
+
 Started = Callable[..., subprocess.Popen[str]]
 
 PROGRAM = """

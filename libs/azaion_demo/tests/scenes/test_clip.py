@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from azaion_common.errors import PermanentError
 from azaion_demo.scenes import CLASS_NAMES, Clip, clip, generate_clip
 
+pytestmark = pytest.mark.slow
+
 SIZE = (192, 256)
 
 

@@ -18,6 +18,8 @@ from azaion_common.errors import PermanentError
 from azaion_demo.scenes import generate_pictures
 from azaion_demo.scenes.pen import Pixels
 
+pytestmark = pytest.mark.slow
+
 SIZE = (192, 256)
 
 

@@ -20,6 +20,8 @@ from azaion_demo.scenes.pen import Pixels
 from azaion_demo.scenes.traffic import plan_traffic
 from azaion_demo.scenes.vehicles import random_vehicle
 
+pytestmark = pytest.mark.slow
+
 SIZE = (240, 320)
 TIMES = np.array([0.0, 2.0])
 
