@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -35,7 +36,7 @@ def commands() -> dict[str, Any]:
     return {
         path: command
         for name in command_points()
-        for path, command in reference.leaves(program.get_command(None, name), name)  # type: ignore[attr-defined]
+        for path, command in reference.leaves(program.get_command(None, name), name)
     }
 
 
@@ -112,9 +113,14 @@ def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == ""
 
 
-def azaion(*words: str | Path, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+def azaion(
+    *words: str | Path, stdout: Any = subprocess.PIPE, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "azaion_common.cli.root", *map(str, words)]
-    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}  # noqa: TID251 - for the child
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
 
 
 def test_an_error_is_one_json_object_too(tmp_path: Path) -> None:
@@ -181,6 +187,32 @@ def test_whatever_ends_a_command_is_one_json_object(
 
     assert exit_code is None or getattr(ended.value, "code", None) == exit_code
     assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("\udcff", "utf-8"), ("ü", "ascii")])
+def test_a_name_that_stdout_cannot_write_is_told_all_the_same(
+    name: str, encoding: str, tmp_path: Path
+) -> None:
+    """Files may be called by bytes that are no text: whoever reads JSON gets the name back, and people an escape."""
+    done = azaion("annotations", "import", tmp_path / name, "--json", encoding=encoding)
+
+    assert json.loads(done.stdout)["error"]["message"] == f"there is no folder {tmp_path / name}"
+    assert done.returncode == 1
+
+
+def test_a_line_for_people_may_hold_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's name in a result ends no command with a traceback: what stdout cannot write is written out escaped."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    app = typer.Typer()
+    app.command()(lambda: typer.echo("a\udcff"))
+    monkeypatch.setattr(root, "build_app", lambda: app)
+    monkeypatch.setattr(sys, "argv", ["azaion"])
+    monkeypatch.setattr(sys, "stdout", stdout)
+
+    with pytest.raises(SystemExit, match="0"):
+        root.main()
+
+    assert stdout.buffer.getvalue() == b"a\\udcff\n"
 
 
 def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

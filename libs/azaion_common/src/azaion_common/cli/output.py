@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -15,6 +16,12 @@ from azaion_common.errors import PermanentError
 PIPE_WIDTH = 120
 HAS_ANSWERED: ContextVar[bool] = ContextVar("HAS_ANSWERED", default=False)
 """Whether this program has printed its one JSON object; an error that follows is told on stderr alone."""
+
+
+def write_any_name() -> None:
+    """On stdout, as Python does on stderr: a file's name that its encoding has no way to write is written out escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def stdout_console() -> Console:
@@ -31,7 +38,7 @@ def print_json(facts: Mapping[str, object]) -> None:
     """
     HAS_ANSWERED.set(True)
     try:
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(_as_json(facts) + "\n")
         sys.stdout.flush()
     except OSError as error:
         # Else what is left in the buffer fails once more when Python ends.
@@ -39,6 +46,16 @@ def print_json(facts: Mapping[str, object]) -> None:
         if isinstance(error, BrokenPipeError):
             raise
         raise PermanentError("output_lost", f"stdout cannot be written to: {error.strerror}") from error
+
+
+def _as_json(facts: Mapping[str, object]) -> str:
+    """Names as they are; where stdout has no way to write one, with JSON's own escapes."""
+    text = json.dumps(facts, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(facts, default=str)
+    return text
 
 
 def stderr_console() -> Console:

@@ -11,7 +11,7 @@ import typer
 
 from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
-from azaion_common.cli.output import HAS_ANSWERED, print_json
+from azaion_common.cli.output import HAS_ANSWERED, print_json, write_any_name
 from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.printable import printable
@@ -61,6 +61,7 @@ def _exit_codes() -> str:
 def main() -> None:
     """Run the program; errors are one line on stderr and a non-zero exit, with ``--json`` an object on stdout too."""
     HAS_ANSWERED.set(False)
+    write_any_name()
     sys.exit(_run())
 
 
