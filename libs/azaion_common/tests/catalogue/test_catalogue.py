@@ -128,6 +128,13 @@ def test_names_of_slots_are_of_one_class(names: list[str]) -> None:
     assert (new.find("car (Wint)"), grown.find("car (Wint)")) == ((0, "Wint"), (1, "Wint"))
 
 
+def test_a_name_that_only_looks_like_a_slots_is_a_class() -> None:
+    """A class is called as the folder calls it where that is no slot's name, or no class would be left of it."""
+    names = ["car  (Wint)", " (Wint)".strip(), "car (Foo)"]
+
+    assert [entry.name for entry in Catalogue.from_names(names).classes] == names
+
+
 @pytest.mark.parametrize(
     "names", [[], ["car", "car"], ["car", ""], ["car (Wint)", "car (Wint)"], ["Class-3"], ["a\nb"]]
 )

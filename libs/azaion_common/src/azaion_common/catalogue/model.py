@@ -313,6 +313,6 @@ def _class_of(name: str, conditions: Iterable[str]) -> str:
     """The class of a slot's name (``car`` of ``car (Wint)``); any other name is a class's own."""
     for condition in conditions:
         before, ending = name[: -len(condition) - 3], name[-len(condition) - 3 :]
-        if before and ending.casefold() == f" ({condition})".casefold():
+        if before == before.rstrip() != "" and ending.casefold() == f" ({condition})".casefold():
             return before
     return name
