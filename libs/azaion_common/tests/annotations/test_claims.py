@@ -344,6 +344,29 @@ def test_a_stray_file_of_another_format_does_not_decide(folder: Path) -> None:
     assert (source.format, reasons(source)) == ("yolo", {".": "other_labels"})
 
 
+@pytest.mark.parametrize(
+    ("beside", "remarks"), [("0 0.2 0.2 0.1 0.1\n", ["images/a.jpg"]), ("0 0.5 0.5 0.2 0.2\r\n", [])]
+)
+def test_two_label_files_of_one_picture_are_told(
+    tmp_path: Path, picture: MakePicture, beside: str, remarks: list[str]
+) -> None:
+    """A picture has the boxes of its file in labels; another one beside it that says something else is no secret."""
+    for place in ("images", "labels"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "classes.txt").write_text("car\n")
+    for name in "ab":
+        (tmp_path / "images" / f"{name}.jpg").write_bytes(picture())
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "images" / "a.txt").write_text(beside)
+    (tmp_path / "images" / "b.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+    source = read_folder(tmp_path)
+
+    assert [box.xywh for each in source.pictures for box in each.boxes] == [(0.5, 0.5, 0.2, 0.2)] * 2
+    assert [each.path for each in source.remarks if each.reason == "labels_passed_over"] == remarks
+    assert source.problems == ()
+
+
 def test_each_set_goes_by_the_nearest_class_names(tmp_path: Path, picture: MakePicture) -> None:
     """Two exports in one folder with their classes in another order: a car is a car in both."""
     for place, names in (("one", "car\nbus\n"), ("two", "bus\ncar\n")):

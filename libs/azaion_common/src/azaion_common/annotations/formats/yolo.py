@@ -7,9 +7,9 @@ boxes and of poses become their bounding boxes; a sixth number is a confidence, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from azaion_common.annotations.formats.files import (
     PICTURE_SUFFIXES,
@@ -48,7 +48,8 @@ def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
     Raises:
         PermanentError: ``no_class_names``, ``class_names_unclear``, ``class_names_not_utf8``, ``data_yaml_invalid``.
     """
-    descriptions, labels = Descriptions(files, default_names), _labelled(files)
+    descriptions, found = Descriptions(files, default_names), _labelled(files)
+    labels = {picture: of_it[0] for picture, of_it in found.items()}
     if labels and descriptions.main is None:
         raise PermanentError(
             "no_class_names",
@@ -66,6 +67,7 @@ def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
             picture = _picture(files, name, label, description)
             side = sides.get(name) or next(filter(None, map(side_in, files.aliases(name))), "")
             claims.add(name, replace(picture, side=side), label or name)
+            claims.remarks += _passed_over(files, name, found.get(name, []))
             if description and description not in used:
                 used.append(description)
     for line in _listed(files, lists):
@@ -73,22 +75,32 @@ def read(files: FolderFiles, default_names: Sequence[str] = ()) -> SourceFolder:
             claims.outside(line)
     problems = [
         *files.unlabelled(claims.spoken_of, "label file"),
-        *_orphans(files, set(labels.values()), set(lists)),
+        *_orphans(files, {label for of_it in found.values() for label in of_it}, set(lists)),
         *_listed_but_missing(files, lists),
         *files.passed_over(),
     ]
     return claims.folder("yolo", (name for each in used for name in each.in_order), problems)
 
 
-def _labelled(files: FolderFiles) -> dict[str, str]:
-    """Label file of each picture that has one."""
+def _labelled(files: FolderFiles) -> dict[str, list[str]]:
+    """Label files of each picture that has any; the first one counts."""
     labels = {}
     for picture in files.pictures:
+        found: dict[Path, str] = {}
         candidates = (label for alias in files.aliases(picture) for label in _label_candidates(alias))
-        found = next((each for each in map(files.lookup, candidates) if each), None)
+        for label in filter(None, map(files.lookup, candidates)):
+            found.setdefault(files.path(label), label)
         if found:
-            labels[picture] = found
+            labels[picture] = list(found.values())
     return labels
+
+
+def _passed_over(files: FolderFiles, picture: str, labels: Sequence[str]) -> Iterator[Problem]:
+    """Label files of ``picture`` that do not count, and say something else than the one that does."""
+    for each in labels[1:]:
+        if files.read_text(each).split() != files.read_text(labels[0]).split():
+            why = f"{shown(labels[0])} counts; {shown(each)} says something else and does not"
+            yield Problem(shown(picture), "labels_passed_over", why)
 
 
 def _label_candidates(picture: str) -> list[str]:
