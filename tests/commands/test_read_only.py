@@ -142,6 +142,18 @@ async def test_a_home_in_use_elsewhere_can_be_looked_at(azaion: Azaion, home: Pa
     assert json.loads(deleted["stdout"])["error"]["code"] == "not_writable"
 
 
+def test_a_rotten_database_that_cannot_be_written_to_is_one_error(azaion: Azaion, home: Path) -> None:
+    """A log that lost its bytes is named, as in a home that can be written to, and no traceback."""
+    log_path(home).chmod(0o600)
+    log_path(home).write_bytes(b"no database" * 999)
+    log_path(home).chmod(0o400)
+
+    ended = azaion(["doctor", "--json"], ["gc", "--dry-run", "--json"])
+
+    assert [json.loads(each["stdout"])["error"]["code"] for each in ended] == ["database_corrupt"] * 2
+    assert ["Traceback" in each["stderr"] for each in ended] == [False] * 2
+
+
 def test_a_home_that_is_closed_to_others_is_one_error(azaion: Azaion, home: Path) -> None:
     """Where nothing may be read, a line names the file, and no traceback."""
     (home / "streams").chmod(0)

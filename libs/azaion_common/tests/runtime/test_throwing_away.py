@@ -281,6 +281,20 @@ async def test_what_killed_writers_left_goes(platform: Platform) -> None:
     assert not building.exists()
 
 
+async def test_nothing_is_removed_where_a_ledger_cannot_be_read(platform: Platform) -> None:
+    """What a rotten database named is unknown: gc names its file, and removes nothing."""
+    unnamed = path_of(platform, await platform.blobs.put(b"nobody names it", "text/plain"))
+    age(unnamed)
+    ledger = platform.home / "ledgers" / "trainer.sqlite"
+    ledger.parent.mkdir(exist_ok=True)
+    ledger.write_bytes(b"no database" * 999)
+
+    with pytest.raises(PermanentError, match=str(ledger)) as refused:
+        throw_away(platform.home, Rules())
+
+    assert (refused.value.code, unnamed.exists()) == ("database_corrupt", True)
+
+
 async def test_nothing_is_removed_during_a_backup_or_on_servers(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,3 +90,16 @@ def test_what_is_needed_stays_a_loss(home: Path) -> None:
         [picture],
         [variant],
     )
+
+
+def test_rotten_blobs_are_told_where_a_ledger_is_rotten_too(home: Path) -> None:
+    """A disk that lost parts of both hides no loss: what is needed is then unknown, and nothing is taken for needless."""
+    variant = spoil(home, VARIANT)
+    (home / "ledgers").mkdir(exist_ok=True)
+    (home / "ledgers" / "trainer.sqlite").write_bytes(b"no database" * 999)
+
+    done = verify(home, "--json")
+
+    facts = json.loads(done.stdout)
+    assert isinstance(done.exception, AzaionError)
+    assert (done.exception.code, facts["unhealed"], facts["unneeded"]) == ("blobs_rotten", [variant], [])

@@ -23,8 +23,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from azaion_common.annotations import wire
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.events import (
     DatasetFormed,
     ImageSaved,
@@ -40,8 +42,9 @@ from azaion_common.runtime.settings import PlatformSettings
 from azaion_common.runtime.transports import blobs_path, check_exists, log_path, queue_path, releases_path
 from azaion_common.storage.durable import make_folder, open_lock, storage_errors
 from azaion_common.storage.files import FileBlobStore
-from azaion_common.storage.read_only import connect_reading, may_only_be_read
+from azaion_common.storage.read_only import connect_reading, database_error, may_only_be_read
 
+_log = structlog.get_logger(__name__)
 BLOBS, LEFT_OVER, REPLAYS = "blobs that nothing names", "left over by killed writers", "replayed ledgers"
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _REFUSED = "refused"
@@ -123,7 +126,12 @@ def unneeded(home: Path, settings: PlatformSettings, blobs: Collection[str]) -> 
     """Those of ``blobs`` (SHA-256) that nothing names and nobody browses; none where that cannot be told."""
     if not blobs or _servers(settings):
         return set()
-    needed, store = named(home, Rules(), datetime.now(UTC)), FileBlobStore(blobs_path(home))
+    try:
+        needed = named(home, Rules(), datetime.now(UTC))
+    except AzaionError as error:
+        _log.warning("blobs.needed_unknown", code=error.code, error=error.message)
+        return set()
+    store = FileBlobStore(blobs_path(home))
     return {each for each in blobs if each.encode() not in needed and not _is_browsed(store.path(each))}
 
 
@@ -252,10 +260,17 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """One moment of a database that others may be writing to."""
-    with closing(_connect(path)) as connection:
-        connection.execute("BEGIN")
-        yield connection
+    """One moment of a database that others may be writing to.
+
+    Raises:
+        SetupError: ``database_corrupt``, ``database_unreadable``. TransientError: ``database_unavailable``.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise database_error(error, path) from error
 
 
 def _blobs(home: Path, needed: set[bytes], before_s: float, waste: Waste, *, dry_run: bool) -> None:

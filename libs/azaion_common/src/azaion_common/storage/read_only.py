@@ -10,7 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from azaion_common.errors import SetupError
+from azaion_common.errors import AzaionError, SetupError, TransientError
 
 
 def may_only_be_read(path: Path) -> bool:
@@ -22,7 +22,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     """The database in the file ``path``, which ``may_only_be_read``; any thread may use the connection.
 
     Raises:
-        SetupError: ``database_unreadable``.
+        SetupError: ``database_unreadable``, ``database_corrupt``.
     """
     is_open_elsewhere = path.with_name(f"{path.name}-wal").exists()
     uri = path.absolute().as_uri() + ("?mode=ro" if is_open_elsewhere else "?mode=ro&immutable=1")
@@ -37,4 +37,18 @@ def connect_reading(path: Path) -> sqlite3.Connection:
             f"{path} can neither be written nor read as it is: {error}",
             hint="look at a copy of the home, or as its owner; what was killed leaves a log that has to be taken in",
         ) from error
+    except sqlite3.DatabaseError as error:
+        raise database_error(error, path) from error
     return connection
+
+
+def database_error(error: sqlite3.Error, path: Path) -> AzaionError:
+    """What an error of the database in the file ``path`` means."""
+    # An InterfaceError was seen once, at a stop.
+    if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
+        return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
+    return SetupError(
+        "database_corrupt",
+        f"{path} is not a sound database: {error}",
+        hint="restore it from a backup: docs/operations.md",
+    )

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from azaion_common.errors import AzaionError, SetupError, TransientError
+from azaion_common.errors import AzaionError
 from azaion_common.storage.doorbell import Doorbell
 from azaion_common.storage.durable import (
     make_private_file,
@@ -26,7 +26,7 @@ from azaion_common.storage.durable import (
     storage_error,
     write_problem,
 )
-from azaion_common.storage.read_only import connect_reading, may_only_be_read
+from azaion_common.storage.read_only import connect_reading, database_error, may_only_be_read
 
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_BYTES = 4 << 20
@@ -132,15 +132,13 @@ def _connect(schema: str, path: Path) -> sqlite3.Connection:
 
 
 def _typed(error: sqlite3.Error, path: Path) -> AzaionError:
-    # An InterfaceError was seen once, at a stop.
     if isinstance(error, (sqlite3.OperationalError, sqlite3.InterfaceError)):
         if "full" in str(error):
             return storage_error(OSError(errno.ENOSPC, str(error)), path)
         # "unable to open database file", "disk I/O error": what a full disk or a read-only one says at the start
         if problem := write_problem(path):
             return problem
-        return TransientError("database_unavailable", f"{path} cannot be used now: {error}")
-    return SetupError("database_corrupt", f"{path} is not a sound database: {error}")
+    return database_error(error, path)
 
 
 @contextmanager
