@@ -36,7 +36,7 @@ def commands() -> dict[str, Any]:
     return {
         path: command
         for name in command_points()
-        for path, command in reference.leaves(program.get_command(None, name), name)
+        for path, command in reference.leaves(program.get_command(None, name), name)  # type: ignore[attr-defined]
     }
 
 
