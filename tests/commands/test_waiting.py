@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from azaion_common.catalogue import Catalogue
@@ -27,6 +28,7 @@ ABSENT = {
     "export latest": "model_missing",
     "publish latest": "export_missing",
     "jobs show 12": "run_unknown",
+    "infer PICTURE": "no_release",
 }
 LISTS = ("dataset list", "models list", "dead-letters list")
 
@@ -42,8 +44,11 @@ async def home(tmp_path: Path) -> Path:
 
 
 def run(home: Path, command: str) -> Result:
-    words = command.replace("NEW", str(home.parent / "new")).split()
-    return CliRunner().invoke(build_app(), [*words, "--home", str(home)])
+    Image.new("RGB", (64, 64)).save(home.parent / "picture.png")
+    words = command.replace("NEW", str(home.parent / "new")).replace(
+        "PICTURE", str(home.parent / "picture.png")
+    )
+    return CliRunner().invoke(build_app(), [*words.split(), "--home", str(home)])
 
 
 @pytest.mark.parametrize("command", ABSENT)

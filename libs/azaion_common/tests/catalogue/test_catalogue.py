@@ -128,9 +128,18 @@ def test_names_of_slots_are_of_one_class(names: list[str]) -> None:
     assert (new.find("car (Wint)"), grown.find("car (Wint)")) == ((0, "Wint"), (1, "Wint"))
 
 
+@pytest.mark.parametrize("name", ["car (WINT)", "car  (Wint)", "car (Wint)"])
+def test_a_slots_name_is_found_however_it_is_written(name: str) -> None:
+    """A folder's own classes are always known: spaces and the letter case of a condition make no other class."""
+    catalogue = Catalogue.from_names([name, "CAR"])
+
+    assert [entry.name for entry in catalogue.classes] == ["car", "CAR"]
+    assert catalogue.find(name) == (0, "Wint")
+
+
 def test_a_name_that_only_looks_like_a_slots_is_a_class() -> None:
-    """A class is called as the folder calls it where that is no slot's name, or no class would be left of it."""
-    names = ["car  (Wint)", " (Wint)".strip(), "car (Foo)"]
+    """A condition that the catalogue lacks, or one without a class before it, is part of a class's name."""
+    names = ["(Wint)", "car (Foo)"]
 
     assert [entry.name for entry in Catalogue.from_names(names).classes] == names
 

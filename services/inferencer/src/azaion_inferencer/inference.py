@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, current_thread, main_thread
@@ -14,6 +14,7 @@ from typing import Any
 from anyio.from_thread import start_blocking_portal
 
 from azaion_common.catalogue import Catalogue
+from azaion_common.cli.waiting import absence_explained
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds
@@ -154,8 +155,14 @@ def _serving_latest(home: Path, settings: InferencerSettings) -> Iterator[ModelS
     # Releases are followed by an event loop in a thread of its own: this thread belongs to the frames.
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serving_latest(home, settings)) as slot,
+        portal.wrap_async_context_manager(_explained(home, settings)) as slot,
     ):
+        yield slot
+
+
+@asynccontextmanager
+async def _explained(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
+    async with absence_explained(home), serving_latest(home, settings) as slot:
         yield slot
 
 

@@ -186,11 +186,17 @@ class Catalogue(BaseModel):
         is called so. A slot's name (``car (Wint)``) says its condition; a bare one says none, so the condition is None.
         """
         name = name.strip()
-        return self._by_name.get(name) or self._by_folded_name.get(name.casefold())
+        class_name, condition = _parted(name, self.conditions)
+        as_written_here = f"{class_name} ({condition})" if condition else name
+        return (
+            self._by_name.get(name)
+            or self._by_name.get(as_written_here)
+            or self._by_folded_name.get(as_written_here.casefold())
+        )
 
     def names_condition(self, name: str) -> bool:
         """Whether ``name`` says one of the conditions, as a slot's name does, be its class known or not."""
-        return _class_of(name.strip(), self.conditions) != name.strip()
+        return _parted(name.strip(), self.conditions)[1] is not None
 
     @property
     def plain_condition(self) -> str:
@@ -305,14 +311,17 @@ def _refuse_double(field: str, values: Sequence[object]) -> None:
 
 def _classes_of(names: Sequence[str], conditions: Iterable[str]) -> list[str]:
     """The classes that names of classes and of slots are of, in order; a name that is there twice stays so."""
-    classes = [_class_of(name, conditions) for name in names]
+    classes = [_parted(name, conditions)[0] for name in names]
     return list(dict.fromkeys(classes)) if len(set(names)) == len(names) else classes
 
 
-def _class_of(name: str, conditions: Iterable[str]) -> str:
-    """The class of a slot's name (``car`` of ``car (Wint)``); any other name is a class's own."""
+def _parted(name: str, conditions: Iterable[str]) -> tuple[str, str | None]:
+    """Class and condition of a slot's name (``car (Wint)``), however it is spaced and its condition written; any other
+    name is a class's own.
+    """
     for condition in conditions:
-        before, ending = name[: -len(condition) - 3], name[-len(condition) - 3 :]
-        if before == before.rstrip() != "" and ending.casefold() == f" ({condition})".casefold():
-            return before
-    return name
+        ending = f" ({condition})"
+        class_name = name[: -len(ending)].rstrip()
+        if class_name and name[-len(ending) :].casefold() == ending.casefold():
+            return class_name, condition
+    return name, None

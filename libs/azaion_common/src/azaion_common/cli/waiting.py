@@ -19,7 +19,7 @@ from azaion_common.runtime.transports import open_jobs, open_log, queue_path
 QUEUES = ("trainings", "exports", "publications")
 _INGESTOR = "ingestor"
 _ABSENT = {
-    "nothing_to_export", "dataset_missing", "model_unknown", "model_missing", "export_missing", "run_unknown",
+    "nothing_to_export", "dataset_missing", "model_unknown", "model_missing", "export_missing", "no_release", "run_unknown",
 }  # fmt: skip
 """What services make out of what they are asked."""
 
