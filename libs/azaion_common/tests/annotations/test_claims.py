@@ -367,6 +367,31 @@ def test_two_label_files_of_one_picture_are_told(
     assert source.problems == ()
 
 
+@pytest.mark.parametrize("format_name", ["voc", "cvat", "coco"])
+def test_labels_that_cannot_be_read_say_why(folder: Path, format_name: str) -> None:
+    """A picture is quarantined for what its labels lack, in the words of their format; another is taken all the same."""
+    cars = coco([(1, CAR)], {1: "car"}, file="b.jpg")
+    match format_name:
+        case "voc":
+            write(folder, "a.xml", voc("a.jpg").replace("bndbox", "box"))
+            write(folder, "b.xml", voc("b.jpg"))
+        case "cvat":
+            box = '<box label="car" xtl="{}" ytl="1" xbr="9" ybr="9"/>'
+            images = (
+                f'<image name="{name}.jpg">{box.format(x)}</image>' for name, x in (("a", "?"), ("b", 1))
+            )
+            write(folder, "a.xml", f"<annotations>{''.join(images)}</annotations>")
+        case "coco":
+            write(folder, "a.json", coco([(1, ["?", 1, 1, 1])], {1: "car"}))
+            write(folder, "b.json", cars)
+
+    plan = prepare_import(folder, Catalogue.from_names(["car"])).plan
+
+    (problem,) = plan.quarantined
+    assert problem.message.startswith("its labels cannot be read: ")
+    assert len(plan.sound) == 1
+
+
 def test_each_set_goes_by_the_nearest_class_names(tmp_path: Path, picture: MakePicture) -> None:
     """Two exports in one folder with their classes in another order: a car is a car in both."""
     for place, names in (("one", "car\nbus\n"), ("two", "bus\ncar\n")):

@@ -130,8 +130,9 @@ class _Reading:
                 for each in annotations
             ]
             size = float(image.get("width") or 0), float(image.get("height") or 0)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            return SourcePicture(stem(name), path, unreadable_labels=json.dumps(annotations))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            text, why = json.dumps(annotations), f"not valid COCO: {error!r}"
+            return SourcePicture(stem(name), path, unreadable_labels=text, why_unreadable=why)
         picture = from_pixels(stem(name), path, rows, size)
         return replace(picture, captured_at=_date(image.get("date_captured")))
 

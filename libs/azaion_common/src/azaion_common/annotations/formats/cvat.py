@@ -133,9 +133,9 @@ class _File:
         except _NotABoxError as error:
             self.claims.keep_out(found, "shape_not_a_box", str(error))
             return
-        except ValueError:
+        except ValueError as error:
             text = tostring(element, encoding="unicode")
-            picture = SourcePicture(stem(found), path, unreadable_labels=text)
+            picture = SourcePicture(stem(found), path, unreadable_labels=text, why_unreadable=str(error))
         self.claims.add(found, replace(picture, side=side, recording=recording), self.label)
         if tags := len(element.findall(_WHOLE_PICTURE)):
             self.claims.leave_out(found, "tags", f"{tags} tags, which are of the whole picture")

@@ -45,7 +45,7 @@ class SourcePicture:
     boxes: tuple[SourceBox, ...] = ()
     unreadable_labels: str | None = None
     why_unreadable: str = ""
-    """What is wrong with labels that cannot be parsed, for people; empty: the format does not say."""
+    """What is wrong with labels that cannot be parsed, for people."""
     file: str = ""
     """Its path in the folder, for people."""
     stated_size: tuple[float, float] | None = None
@@ -172,6 +172,7 @@ def _joined(first: SourcePicture, second: SourcePicture) -> SourcePicture:
         first,
         boxes=(*first.boxes, *more),
         unreadable_labels=first.unreadable_labels or second.unreadable_labels,
+        why_unreadable=first.why_unreadable or second.why_unreadable,
         stated_size=first.stated_size or second.stated_size,
         recording=first.recording or second.recording,
         captured_at=first.captured_at or second.captured_at,

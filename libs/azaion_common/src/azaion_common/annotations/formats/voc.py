@@ -81,16 +81,16 @@ def _picture(files: FolderFiles, name: str, root: Element) -> SourcePicture:
     try:
         rows = [_row(item) for item in root.iter("object")]
         width, height = (float(root.findtext(f"size/{tag}") or 0) for tag in ("width", "height"))
-    except ValueError:
+    except ValueError as error:
         text = tostring(root, encoding="unicode")
-        return SourcePicture(stem(name), files.path(name), unreadable_labels=text)
+        return SourcePicture(stem(name), files.path(name), unreadable_labels=text, why_unreadable=str(error))
     return from_pixels(stem(name), files.path(name), rows, (width, height))
 
 
 def _row(item: Element) -> Row:
     bounds = item.find("bndbox")
     if bounds is None:
-        raise ValueError("no bndbox")
+        raise ValueError("an object has no bndbox")
     x1, y1, x2, y2 = (number(bounds, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
     # Many tools write 0 for the first pixel; that is no reason to refuse a box.
     corners = (x1 - 1 if x1 >= 1 or x1 < 0 else 0.0, y1 - 1 if y1 >= 1 or y1 < 0 else 0.0, x2, y2)
