@@ -18,6 +18,8 @@ from typing import Any
 
 HASHES = Path(__file__).with_name("hashes.txt")
 BUILT_HERE = ("--no-build-isolation",)
+NOTHING_RUN = ("--dry-run", "--only-binary", ":all:")
+"""To say what a source package needs, pip runs it: that would be before its hash is known to be right."""
 
 
 def main(arguments: list[str]) -> None:
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        pip("--dry-run", *BUILT_HERE, "-c", str(constraints()), "--report", str(report), *arguments)
+        pip(*NOTHING_RUN, *BUILT_HERE, "-c", str(constraints()), "--report", str(report), *arguments)
         install(fetched(json.loads(report.read_text())))
     pip("--no-deps", *BUILT_HERE, *arguments)
 

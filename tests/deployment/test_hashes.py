@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import install_locked
 import pytest
 from install_locked import canonical, fetched, locked
 
@@ -41,6 +46,31 @@ def test_folders_of_this_repository_need_no_hash() -> None:
     }
 
     assert fetched(report) == ["pyyaml==6.0.3"]
+
+
+def test_nothing_is_run_before_its_hash_is_known(tmp_path: Path) -> None:
+    """A source package that an index slips in has no chance to say what it needs: pip would run it for that."""
+    ran, ours, stranger = tmp_path / "ran", tmp_path / "ours", tmp_path / "stranger-1.0"
+    for folder in (ours, stranger):
+        folder.mkdir()
+    needs = 'name = "ours"\nversion = "1"\ndependencies = ["stranger"]\n'
+    (ours / "pyproject.toml").write_text(f"[project]\n{needs}[tool.setuptools]\npy-modules = []\n")
+    (stranger / "setup.py").write_text(
+        f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name='stranger', version='1.0')\n"
+    )
+    (stranger / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    shutil.make_archive(str(stranger), "gztar", tmp_path, stranger.name)
+
+    done = subprocess.run(
+        [sys.executable, install_locked.__file__, "./ours"],
+        cwd=tmp_path,
+        env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},  # noqa: TID251 - for the child
+        capture_output=True,
+        check=False,
+    )
+
+    assert b"No matching distribution found for stranger" in done.stderr
+    assert not ran.exists()
 
 
 def test_no_image_installs_past_the_hashes() -> None:
