@@ -367,23 +367,28 @@ def test_two_label_files_of_one_picture_are_told(
     assert source.problems == ()
 
 
-@pytest.mark.parametrize("format_name", ["voc", "cvat", "coco"])
-def test_labels_that_cannot_be_read_say_why(folder: Path, format_name: str) -> None:
+_CVAT_BOX = '<box label="car" xtl="{}" ytl="1" xbr="9" ybr="9"/>'
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.xml": voc("a.jpg").replace("bndbox", "box"), "b.xml": voc("b.jpg")},
+        {
+            "a.xml": f"<annotations><image name='a.jpg'>{_CVAT_BOX.format('?')}</image>"
+            f"<image name='b.jpg'>{_CVAT_BOX.format(1)}</image></annotations>"
+        },
+        {
+            "a.json": coco([(1, CAR)], {1: "car"}) | {"annotations": [{"image_id": 1, "bbox": [*CAR]}]},
+            "b.json": coco([(1, CAR)], {1: "car"}, file="b.jpg"),
+        },
+    ],
+    ids=["voc", "cvat", "coco"],
+)
+def test_labels_that_cannot_be_read_say_why(folder: Path, files: Mapping[str, object]) -> None:
     """A picture is quarantined for what its labels lack, in the words of their format; another is taken all the same."""
-    cars = coco([(1, CAR)], {1: "car"}, file="b.jpg")
-    match format_name:
-        case "voc":
-            write(folder, "a.xml", voc("a.jpg").replace("bndbox", "box"))
-            write(folder, "b.xml", voc("b.jpg"))
-        case "cvat":
-            box = '<box label="car" xtl="{}" ytl="1" xbr="9" ybr="9"/>'
-            images = (
-                f'<image name="{name}.jpg">{box.format(x)}</image>' for name, x in (("a", "?"), ("b", 1))
-            )
-            write(folder, "a.xml", f"<annotations>{''.join(images)}</annotations>")
-        case "coco":
-            write(folder, "a.json", coco([(1, ["?", 1, 1, 1])], {1: "car"}))
-            write(folder, "b.json", cars)
+    for name, content in files.items():
+        write(folder, name, content)
 
     plan = prepare_import(folder, Catalogue.from_names(["car"])).plan
 
