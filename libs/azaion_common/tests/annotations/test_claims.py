@@ -123,6 +123,15 @@ def test_a_picture_of_crowds_is_no_background(folder: Path) -> None:
     assert [remark.reason for remark in source.remarks] == ["crowds_left_out"]
 
 
+@pytest.mark.parametrize(("flag", "boxes"), [("0", 1), ("1", 0), (False, 1), (None, 1), (True, 0)])
+def test_a_flag_may_be_text(folder: Path, flag: object, boxes: int) -> None:
+    """Some tools write numbers as text: what is called no crowd is an object."""
+    write(folder, "a.json", coco([(1, CAR)], {1: "car"}, iscrowd=flag))
+    write(folder, "b.json", coco([(1, CAR)], {1: "car"}, file="b.jpg"))
+
+    assert sum(len(each.boxes) for each in read_folder(folder).pictures) == boxes + 1
+
+
 def test_a_cut_file_beside_a_good_one_is_named(folder: Path) -> None:
     """It is not "no COCO file names this picture": the file that would is broken."""
     write(folder, "a.json", coco([(1, PERSON)], {1: "person"}))

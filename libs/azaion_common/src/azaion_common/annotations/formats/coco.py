@@ -33,6 +33,7 @@ from azaion_common.errors import PermanentError
 
 _KEYS = ("images", "annotations", "categories")
 _PANOPTIC = "segments_info"
+_NO = {"0", "0.0", "false"}
 Annotation = Mapping[str, Any]
 
 
@@ -104,8 +105,8 @@ class _Reading:
             else:
                 self.claims.problems.append(self.files.missing_picture(label, reference))
             return
-        crowds = [each for each in annotations if each.get("iscrowd")]
-        objects = [each for each in annotations if not each.get("iscrowd")]
+        crowds = [each for each in annotations if _is_crowd(each)]
+        objects = [each for each in annotations if not _is_crowd(each)]
         try:
             picture = self._picture(found, image, objects, names)
         except _NotABoxError as error:
@@ -157,6 +158,10 @@ def _sets(files: FolderFiles) -> tuple[dict[str, Mapping[str, Any]], list[Proble
         if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in _KEYS):
             sets[name] = content
     return sets, unreadable
+
+
+def _is_crowd(annotation: Annotation) -> bool:
+    return str(annotation.get("iscrowd") or 0).casefold() not in _NO  # flags are written as text, too
 
 
 def _corners(annotation: Annotation) -> tuple[float, float, float, float]:
