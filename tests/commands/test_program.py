@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from azaion_common.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
 from azaion_common.cli.options import AsJson
 from azaion_common.cli.root import build_app
 from azaion_common.runtime.discovery import command_points
+from azaion_common.runtime.platform import open_platform
 from azaion_common.runtime.settings_reference import describe, settings_classes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -215,13 +217,32 @@ def test_a_line_for_people_may_hold_any_name(monkeypatch: pytest.MonkeyPatch) ->
     assert stdout.buffer.getvalue() == b"a\\udcff\n"
 
 
-def test_a_result_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["settings", "--json"], ["settings"], ["--version"], ["--help"]])
+def test_a_result_that_cannot_be_written_is_an_error(words: list[str]) -> None:
     """A full disk behind stdout ends the command with one line: nobody takes a lost result for none."""
     with Path("/dev/full").open("w") as full:
-        done = azaion("settings", "--json", "--home", tmp_path, stdout=full)
+        done = azaion(*words, stdout=full)
 
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "[output_lost]" in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.splitlines()[-1].endswith("[output_lost]")
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+@pytest.mark.parametrize("words", ["settings", "settings --json", "jobs list"])
+def test_nobody_has_to_listen(closed: str, words: str, tmp_path: Path) -> None:
+    """A program that is started without stdout or stderr does its work, and no file of a home takes their place."""
+    asyncio.run(_make_log(tmp_path))
+    command = f"exec {sys.executable} -m azaion_common.cli.root {words} {closed}>&-"
+    environment = {**os.environ, "AZAION_HOME": str(tmp_path)}  # noqa: TID251 - for the child
+
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False)
+
+    assert (done.returncode, b"Traceback" in done.stdout + done.stderr) == (0, False)
+
+
+async def _make_log(home: Path) -> None:
+    async with open_platform(home):
+        pass
 
 
 def test_a_reader_that_has_gone_is_not_told() -> None:

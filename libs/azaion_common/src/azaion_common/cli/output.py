@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
+from pathlib import Path
 
 from rich.console import Console
 
@@ -18,10 +19,31 @@ HAS_ANSWERED: ContextVar[bool] = ContextVar("HAS_ANSWERED", default=False)
 """Whether this program has printed its one JSON object; an error that follows is told on stderr alone."""
 
 
-def write_any_name() -> None:
-    """On stdout, as Python does on stderr: a file's name that its encoding has no way to write is written out escaped."""
+def prepare_streams() -> None:
+    """Who closed stdout or stderr wants nothing of it; a file that the program opens must not take its place. A file's name
+    that the encoding of stdout has no way to write is written out escaped, as Python does on stderr.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the program
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def lost_output() -> PermanentError | None:
+    """The error that nothing can be written to stdout, by trying; what is left to be written there is let go then."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError as error:
+        return _let_go(error)
+    return None
+
+
+def _let_go(error: OSError) -> PermanentError:
+    # Else what is left in the buffer fails once more when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PermanentError("output_lost", f"stdout cannot be written to: {error.strerror}")
 
 
 def stdout_console() -> Console:
@@ -41,11 +63,10 @@ def print_json(facts: Mapping[str, object]) -> None:
         sys.stdout.write(_as_json(facts) + "\n")
         sys.stdout.flush()
     except OSError as error:
-        # Else what is left in the buffer fails once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lost = _let_go(error)
         if isinstance(error, BrokenPipeError):
             raise
-        raise PermanentError("output_lost", f"stdout cannot be written to: {error.strerror}") from error
+        raise lost from error
 
 
 def _as_json(facts: Mapping[str, object]) -> str:

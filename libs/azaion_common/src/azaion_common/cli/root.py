@@ -11,7 +11,7 @@ import typer
 
 from azaion_common import __version__
 from azaion_common.cli.contents import examples_of
-from azaion_common.cli.output import HAS_ANSWERED, print_json, write_any_name
+from azaion_common.cli.output import HAS_ANSWERED, lost_output, prepare_streams, print_json
 from azaion_common.cli.tree import CommandTree
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.printable import printable
@@ -61,7 +61,7 @@ def _exit_codes() -> str:
 def main() -> None:
     """Run the program; errors are one line on stderr and a non-zero exit, with ``--json`` an object on stdout too."""
     HAS_ANSWERED.set(False)
-    write_any_name()
+    prepare_streams()
     sys.exit(_run())
 
 
@@ -80,6 +80,8 @@ def _run() -> int:
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         return _refuse(_path_problem(error))
     except Exception as error:
+        if isinstance(error, OSError) and "--json" not in sys.argv and (lost := lost_output()):
+            return _refuse(lost)
         _answer("unexpected", f"{type(error).__name__}: {error}", "report it with the traceback on stderr")
         raise
     if exit_code > SIGNALLED:
