@@ -367,7 +367,8 @@ def test_an_exploding_training_says_so(start: Start, data: Path, tmp_path: Path)
 AUDIT = """
 import sys
 def log(event, args):
-    if event == "subprocess.Popen" and args[0] in ("/sbin/ldconfig", "fc-list"):
+    # From Python 3.13 on, subprocess tells of both.
+    if event in ("subprocess.Popen", "os.posix_spawn") and args[0] in ("/sbin/ldconfig", "fc-list"):
         return  # how ctypes looks for libraries, and matplotlib, the first time, for fonts
     if event.startswith(("socket.", "urllib.", "http.", "subprocess.", "os.system", "os.posix_spawn")):
         with open(sys.argv[1], "a") as file:
