@@ -138,6 +138,7 @@ def test_a_name_that_nobody_has_changes_nothing(home: Path, tmp_path: Path) -> N
         ("0 0.5 half 0.1 0.1\n", "labels_malformed"),
         ("0 0.5 0.5 0.1 3\n", "labels_out_of_range"),
         ("999 0.5 0.5 0.1 0.1\n", "unknown_class"),
+        ("0 0.5 0.5 0.1 0.1\n0 .5 .5 .1 .10\n", "boxes_doubled"),
     ],
 )
 def test_labels_that_are_none_change_nothing(home: Path, tmp_path: Path, text: str, code: str) -> None:

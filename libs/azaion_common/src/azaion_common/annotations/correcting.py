@@ -83,8 +83,8 @@ class Corrector:
         """Other boxes for pictures: the text of a label file as the home's folders show it, by picture.
 
         Raises:
-            PermanentError: ``unknown_picture``, ``picture_deleted``, ``labels_malformed`` and as ``parse_detections``,
-                before anything is sent.
+            PermanentError: ``unknown_picture``, ``picture_deleted``, ``labels_malformed``, ``boxes_doubled`` and as
+                ``parse_detections``, before anything is sent.
         """
         self._require(list(labels), deleted_too=False)
         texts = {name: self._detections(name, text) for name, text in labels.items()}
@@ -109,10 +109,11 @@ class Corrector:
         catalogue = self.stored.catalogue
         try:
             boxes = parse_labels(text, dict(enumerate(catalogue.slot_names())))
+            _refuse_doubles(boxes)
             detections = detections_json(_row(box, catalogue) for box in boxes)
             return detections, self._as_shown(parse_detections(detections, catalogue))
         except PermanentError as error:
-            raise PermanentError(error.code, f"{name}: {error.message}") from error
+            raise PermanentError(error.code, f"{name}: {error.message}", hint=error.hint) from error
         except ValueError as error:
             raise PermanentError(
                 "labels_malformed", f"{name}: {error}", hint="a line is: class-number cx cy width height"
@@ -164,6 +165,14 @@ class Corrector:
     def _message(self, body: bytes, action: Action) -> Message:
         status = status_of(action, self.profile)
         return Message(body, {STATUS_PROPERTY: status, CORRECTION_PROPERTY: uuid4().hex})
+
+
+def _refuse_doubles(boxes: Sequence[SourceBox]) -> None:
+    for number, box in enumerate(boxes, 1):
+        if (first := boxes.index(box) + 1) != number:
+            raise PermanentError(
+                "boxes_doubled", f"box {number} says the same as box {first}", hint="take one of them out"
+            )
 
 
 def _row(box: SourceBox, catalogue: Catalogue) -> tuple[int, str, tuple[float, float, float, float]]:
