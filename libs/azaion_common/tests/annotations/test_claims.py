@@ -301,6 +301,17 @@ def test_boxes_that_lie_close_are_two_objects(folder: Path) -> None:
     assert (plan.messages[0].boxes, plan.remarks) == (("car", "car", "bus"), ())
 
 
+def test_digits_that_no_label_file_has_make_no_object(folder: Path) -> None:
+    """What would be twice in a home's label files, or have no area there, is left out as it would be the next time."""
+    write(folder, "classes.txt", "car\n")
+    write(folder, "a.txt", "0 0.5 0.5 0.2 0.2\n0 0.5000001 0.5 0.2 0.2\n0 0.5 0.5 0.0000001 0.2\n")
+
+    plan = prepare_import(folder).plan
+
+    assert plan.messages[0].boxes == ("car",)
+    assert [each.reason for each in plan.remarks] == ["boxes_without_area", "boxes_doubled"]
+
+
 def test_tracks_of_cvat_are_read(tmp_path: Path, picture: MakePicture) -> None:
     """CVAT for video: each frame has the boxes that are visible in it, and is of the task's recording."""
     (tmp_path / "images").mkdir()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from azaion_common.annotations.formats.files import stem
-from azaion_common.annotations.formats.source import SourceBox
+from azaion_common.annotations.formats.source import LABEL_DECIMALS, SourceBox
 from azaion_common.annotations.formats.yolo import parse_labels
 from azaion_common.annotations.labels import detections_json, parse_detections
 from azaion_common.annotations.names import name_for_stem
@@ -123,7 +123,9 @@ class Corrector:
     def _as_shown(boxes: Iterable[Box]) -> tuple[Box, ...]:
         """With the six decimals of a label file, so that a copy of one changes nothing."""
         return tuple(
-            box.model_copy(update={key: round(getattr(box, key), 6) for key in ("cx", "cy", "w", "h")})
+            box.model_copy(
+                update={key: round(getattr(box, key), LABEL_DECIMALS) for key in ("cx", "cy", "w", "h")}
+            )
             for box in boxes
         )
 
@@ -168,8 +170,9 @@ class Corrector:
 
 
 def _refuse_doubles(boxes: Sequence[SourceBox]) -> None:
-    for number, box in enumerate(boxes, 1):
-        if (first := boxes.index(box) + 1) != number:
+    said = [box.in_a_label_file for box in boxes]
+    for number, box in enumerate(said, 1):
+        if (first := said.index(box) + 1) != number:
             raise PermanentError(
                 "boxes_doubled", f"box {number} says the same as box {first}", hint="take one of them out"
             )

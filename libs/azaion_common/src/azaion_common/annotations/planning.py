@@ -204,7 +204,7 @@ class Planner:
             boxes = _fit(picture, facts, orientation, shown or Frame.UPRIGHT)
         except SizeDiffersError as error:
             return Problem(picture.file, "size_differs", f"{error}: the boxes would lie beside the objects")
-        with_area = [box for box in boxes if box.w != 0 and box.h != 0]
+        with_area = [box for box in boxes if box.has_area]
         if boxes and not with_area:
             why = f"none of its {len(boxes)} boxes has an area: it would be taken for background"
             return Problem(picture.file, "boxes_without_area", why)
@@ -354,7 +354,7 @@ def _relative(box: SourceBox, size: tuple[int, int]) -> SourceBox:
 
 def _each_once(boxes: Iterable[SourceBox]) -> tuple[SourceBox, ...]:
     """Boxes without those that say the same of the same place; a box that only lies close is another object."""
-    return tuple({(box.class_name.casefold(), box.xywh): box for box in boxes}.values())
+    return tuple({box.in_a_label_file: box for box in boxes}.values())
 
 
 def _left_out(picture: SourcePicture, without_area: int, doubled: int) -> Iterator[Problem]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 SAME_WITHIN = 1e-3
 """Two tools that write the same box differ by their rounding."""
+LABEL_DECIMALS = 6
+"""Of coordinates in the label files of a home and of datasets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,17 @@ class SourceBox:
     @property
     def xywh(self) -> tuple[float, float, float, float]:
         return self.cx, self.cy, self.w, self.h
+
+    @property
+    def in_a_label_file(self) -> tuple[str, tuple[float, ...]]:
+        """Class and ``xywh`` as a label file will have them: boxes that are equal there are one."""
+        return self.class_name.casefold(), tuple(round(number, LABEL_DECIMALS) for number in self.xywh)
+
+    @property
+    def has_area(self) -> bool:
+        """In a label file."""
+        _, (_, _, w, h) = self.in_a_label_file
+        return w != 0 and h != 0
 
     def is_same(self, other: SourceBox, within: float = SAME_WITHIN) -> bool:
         """The same object in another file's words."""
