@@ -211,6 +211,18 @@ async def test_one_flipped_byte_in_the_big_part_is_refused_and_not_kept(at: int,
     assert await world.fetch() == MODEL
 
 
+@pytest.mark.parametrize("suffix", ["", ".part"])
+async def test_a_folder_in_the_place_of_a_file_is_named(suffix: str, world: World) -> None:
+    """What has to be taken away is the folder that the error names, not the file beside it."""
+    in_the_way = world.cache / f"{world.released.big.sha256}{suffix}"
+    in_the_way.mkdir(parents=True)
+
+    with pytest.raises(PermanentError, match="not_a_file") as refused:
+        await world.fetch()
+
+    assert refused.value.message == f"{in_the_way} is a folder"
+
+
 @pytest.mark.parametrize("part", ["small", "big"])
 async def test_parts_that_are_longer_than_announced_are_cut_off(part: str, world: World) -> None:
     """A server cannot make the device read more than the release says."""

@@ -261,13 +261,14 @@ def _refuse(status: int, code: str, path: str) -> NoReturn:
 
 
 def _check(path: Path, part: PartFacts) -> None:
-    with path.open("rb") as file:
+    with storage_errors(path), path.open("rb") as file:
         check_part(file, part)
 
 
 def _place(unfinished: Path, complete: Path) -> None:
-    unfinished.replace(complete)
-    fsync_folder(complete.parent)
+    with storage_errors(complete):
+        unfinished.replace(complete)
+        fsync_folder(complete.parent)
 
 
 def _is(path: Path, part: PartFacts) -> bool:
