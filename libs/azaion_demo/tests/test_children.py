@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PARENT = """
 import asyncio, subprocess, sys
 from azaion_demo import children
@@ -20,6 +22,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_services_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:
     """A demo that gets no chance to stop its services leaves none behind."""
     command = [sys.executable, "-c", PARENT, str(tmp_path)]

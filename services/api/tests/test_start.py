@@ -151,6 +151,7 @@ async def test_a_certificate_without_its_key_is_named(api: Any, tmp_path: Path) 
         await serve(app, listener, asyncio.Event(), tls=Tls(certificate))
 
 
+@pytest.mark.slow
 async def test_the_service_runs_on_a_platform(tmp_path: Path) -> None:
     """Started by the runtime it listens where ``platform.api_url`` says, lets its accounts in, and drains."""
     with listen("127.0.0.1", 0) as free:

@@ -16,6 +16,8 @@ from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Task
 from azaion_common.errors import PermanentError
 
+pytestmark = pytest.mark.slow
+
 Picture = NDArray[np.uint8]
 BOXES = np.array([(0.5, 0.5, 0.2, 0.2), (0.25, 0.4, 0.1, 0.1)])
 
@@ -102,7 +104,6 @@ def test_probabilities_are_those_of_the_recipe(recipe: Recipe) -> None:
     assert straight == pytest.approx(0.2, abs=0.06)
 
 
-@pytest.mark.slow
 def test_another_process_and_hash_seed_give_the_same_bytes(
     recipe: Recipe, jpeg: bytes, tmp_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ from azaion_common.runtime.transports import ledger_path
 from azaion_common.streams import Message
 from azaion_common.testing import platform
 
+pytestmark = pytest.mark.slow
+
 Found = TypeVar("Found")
 Saved = Callable[..., ImageSaved]
 

@@ -19,6 +19,8 @@ from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import run
 from azaion_inferencer.ports import Image
 
+pytestmark = pytest.mark.slow
+
 Kit = Any
 TURNS = {
     "upright": ((1, 0, 0, 1), lambda stored: stored),

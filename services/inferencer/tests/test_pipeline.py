@@ -15,6 +15,8 @@ from azaion_inferencer.adapters.newest import Newest
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import Outcome, run
 
+pytestmark = pytest.mark.slow
+
 Kit = Any
 
 

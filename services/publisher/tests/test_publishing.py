@@ -26,6 +26,8 @@ from azaion_publisher.command import answers, find_export, outcome
 from azaion_publisher.handlers import Planner
 from azaion_publisher.plan import QUEUE, publish_job
 
+pytestmark = pytest.mark.slow
+
 STEPS = ["seal", "keep", "store small", "store big", "read back small", "read back big", "prove", "release"]
 
 

@@ -23,6 +23,8 @@ from azaion_trainer.certificate import certify
 from azaion_trainer.dataset import Formation
 from azaion_trainer.parameters import TrainingParameters, TrainingWishes
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Any]
 CPU = Hardware(device="cpu", name="Testor 9000", threads=2)
 NAMES = [f"p{number:02}" for number in range(20)]

@@ -17,6 +17,8 @@ from azaion_trainer.dataset import Formation, ReadyPicture
 from azaion_trainer.manifest import Manifest, decode_manifest
 from azaion_trainer.split import SIDES
 
+pytestmark = pytest.mark.slow
+
 Form = Callable[..., Formation]
 Ready = Callable[..., ReadyPicture]
 

@@ -208,6 +208,7 @@ def test_the_chosen_key_beats_chance_on_a_few_groups() -> None:
     assert all(abs(counts[side] / 30 - SHARES[side]) < 0.034 for side in SIDES)
 
 
+@pytest.mark.slow
 def test_sides_do_not_depend_on_python_hash_randomisation() -> None:
     """Two interpreters with different hash seeds choose the same key and the same sides."""
     program = (

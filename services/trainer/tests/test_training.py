@@ -33,6 +33,8 @@ from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.tables import METADATA
 from azaion_trainer.training import Trainer, thinned
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., Any]
 NAMES = [f"p{number:02}" for number in range(24)]
 JOB = Job("trainings", "job-1", json.dumps({"overrides": {"epochs": 2, "lr0": 0.02}}), 1)
@@ -390,7 +392,6 @@ async def test_the_budget_of_pictures_bounds_the_epochs(*, trainer: Trainer, too
     assert [parameters.epochs for _, parameters in toolchain.trained] == [2, 3, 1]
 
 
-@pytest.mark.slow
 async def test_the_service_trains_by_itself_once_enough_pictures_are_in(
     *,
     platform: Platform,

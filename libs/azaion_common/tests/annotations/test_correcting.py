@@ -24,6 +24,8 @@ from azaion_common.runtime.transports import log_path
 from azaion_common.streams.partitions import Partitioning
 from azaion_common.streams.sqlite import SqliteEventLog
 
+pytestmark = pytest.mark.slow
+
 CATALOGUE = Catalogue.default()
 
 

@@ -65,6 +65,7 @@ class Unsteady:
             raise TransientError("jobs_unavailable", "away")
 
 
+@pytest.mark.slow
 async def test_outages_of_the_queue_do_not_end_the_worker(platform: Platform) -> None:
     """A job that cannot be completed or given back for now is, once the queue can be reached; it still ends once."""
     tries = 0
@@ -184,6 +185,7 @@ async def test_a_bug_ends_the_job_and_not_the_worker(platform: Platform) -> None
         assert await outcomes(ledger, 2) == ["internal_error", "done"]
 
 
+@pytest.mark.slow
 async def test_a_transient_error_is_tried_again(platform: Platform) -> None:
     """A job that failed for now is done later, once."""
     tries = []
@@ -311,6 +313,7 @@ async def test_workers_on_one_ledger_have_names_of_their_own_that_outlive_a_rest
     assert len(set(names[0])) == 2
 
 
+@pytest.mark.slow
 async def test_the_outcome_of_a_lost_lease_is_not_written(platform: Platform) -> None:
     """An outage outlived the lease, and another worker took the job: only what that one says of it counts."""
     begun, go_on = asyncio.Event(), asyncio.Event()

@@ -22,6 +22,7 @@ WATCHED_S = 1.0
 MOST_WAKINGS = 10
 
 
+@pytest.mark.slow
 async def test_who_waits_for_a_log_a_queue_and_a_request_sleeps(tmp_path: Path) -> None:
     """A reader, a worker and the health server together wake less than ten times a second (it was four hundred)."""
     async with AsyncExitStack() as stack:
