@@ -1,4 +1,4 @@
-"""For every test: properties are judged by what holds, never by the clock, and logs are set up by nobody who ran before."""
+"""For every test: Hypothesis without a deadline, and structlog with its defaults."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ settings.load_profile("busy machine")
 
 @pytest.fixture(autouse=True)
 def logs_of_its_own() -> Iterator[None]:
-    """A command that ran in this process has set a level, below which the next test would see nothing."""
+    """A command that runs in this process sets a log level, which would hide lines from the next test."""
     yield
     structlog.reset_defaults()

@@ -14,7 +14,7 @@ from typing import Any
 from anyio.from_thread import start_blocking_portal
 
 from azaion_common.catalogue import Catalogue
-from azaion_common.cli.waiting import absence_explained
+from azaion_common.cli.pending_work import absence_explained
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds

@@ -10,8 +10,8 @@ import typer
 
 from azaion_common.cli.model_events import is_meant, newest
 from azaion_common.cli.options import AsJson, Home
+from azaion_common.cli.pending_work import absence_explained
 from azaion_common.cli.queued_jobs import Request, ask, platform_to_ask
-from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.events import Event, ModelExported, ModelPublished, PublishFailed
 from azaion_common.runtime.settings import home_from

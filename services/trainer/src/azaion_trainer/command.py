@@ -14,7 +14,7 @@ from rich.table import Table
 from azaion_common.cli.backlog import START, until_taken_in
 from azaion_common.cli.output import print_json, stdout_console
 from azaion_common.cli.patience import Patience
-from azaion_common.cli.waiting import absence_explained, tell_what_waits
+from azaion_common.cli.pending_work import absence_explained, tell_what_waits
 from azaion_common.errors import PermanentError, TransientError
 from azaion_common.events import ModelRejected, ModelTrained, models
 from azaion_common.printable import printable

@@ -12,8 +12,8 @@ import typer
 
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stderr_console
+from azaion_common.cli.pending_work import absence_explained
 from azaion_common.cli.picture_progress import StageProgress
-from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.runtime.home import check_target
 from azaion_common.runtime.platform import catalogue_of

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
-from azaion_common.cli.waiting import tell_what_waits
+from azaion_common.cli.pending_work import tell_what_waits
 from azaion_common.errors import PermanentError
 from azaion_common.ledger.letters import APPLIED, OPEN
 from azaion_common.printable import printable

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
+from azaion_common.cli.pending_work import QUEUES, absence_explained
 from azaion_common.cli.run_records import RunRecord, read_runs
-from azaion_common.cli.waiting import QUEUES, absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.jobs import Job
 from azaion_common.printable import printable

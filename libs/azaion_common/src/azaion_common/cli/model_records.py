@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from azaion_common.cli.model_events import LATEST
+from azaion_common.cli.pending_work import absence_explained
 from azaion_common.cli.remembered import remembered_events
-from azaion_common.cli.waiting import absence_explained
 from azaion_common.errors import PermanentError
 from azaion_common.events import Candidate, ModelExported, ModelPublished, ModelRejected, ModelTrained, models
 from azaion_common.events.envelope import Envelope

@@ -15,7 +15,7 @@ from azaion_common.cli.model_files import get
 from azaion_common.cli.model_records import ModelRecord, find_model, read_models
 from azaion_common.cli.options import AsJson, Home
 from azaion_common.cli.output import print_json, stdout_console
-from azaion_common.cli.waiting import tell_what_waits
+from azaion_common.cli.pending_work import tell_what_waits
 from azaion_common.runtime.settings import home_from
 
 Reference = Annotated[str, typer.Argument(help="Model id, its first digits, or latest.", show_default=False)]

@@ -55,7 +55,7 @@ def print_json(facts: Mapping[str, object]) -> None:
     """The one JSON object that ``--json`` promises, on a line of stdout; what JSON does not know is written as text.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        BrokenPipeError: the reader has closed the pipe.
         PermanentError: ``output_lost``.
     """
     HAS_ANSWERED.set(True)

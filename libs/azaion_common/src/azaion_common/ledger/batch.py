@@ -27,7 +27,7 @@ from azaion_common.ledger.handler import Delivery, Effect, Handler, Outgoing, Re
 from azaion_common.ledger.inbox import Outcome, Passage, Sequences
 from azaion_common.ledger.ledger import Ledger
 from azaion_common.ledger.outbox import Outbox
-from azaion_common.runtime.room import Room
+from azaion_common.runtime.byte_semaphore import ByteSemaphore
 from azaion_common.storage import BlobStore
 from azaion_common.streams import Record
 from azaion_common.tracing import Span, Unrecorded
@@ -119,7 +119,7 @@ class BatchWork(Generic[Content, Prepared]):
         self._weigh = weigh
         self._kept = kept
         self._slots = asyncio.Semaphore(prepare_concurrency)
-        self._room = Room(PREPARED_BYTES)
+        self._bytes = ByteSemaphore(PREPARED_BYTES)
 
     async def prepare(self, batch: Sequence[Record]) -> list[Step[Content, Prepared]]:
         """What is slow and harmless to repeat; outages are waited out. Nothing of it goes on after an error."""
@@ -191,7 +191,7 @@ class BatchWork(Generic[Content, Prepared]):
                 await asyncio.sleep(backoff.next())
 
     async def _prepare(self, record: Record) -> Step[Content, Prepared]:
-        async with self._slots, self._room.of(self._weigh(record)):
+        async with self._slots, self._bytes.hold(self._weigh(record)):
             try:
                 delivery = self._decode(record)
             except PermanentError as error:

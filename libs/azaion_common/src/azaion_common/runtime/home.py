@@ -51,7 +51,7 @@ def make_home(home: Path) -> bool:
 
 
 def check_target(home: Path, target: Path, *, outside: bool = False) -> None:
-    """Refuse to write what somebody asks for into what the home keeps for itself, or ``outside`` of which it is to be.
+    """Refuse an output path inside the folders that the services own; with ``outside``, anywhere inside the home.
 
     Raises:
         PermanentError: ``target_in_home``.

@@ -123,7 +123,7 @@ def _lock(home: Path, kind: int) -> Iterator[None]:
 
 
 def unneeded(home: Path, settings: PlatformSettings, blobs: Collection[str]) -> set[str]:
-    """Those of ``blobs`` (SHA-256) that nothing names and nobody browses; none where that cannot be told."""
+    """Which of ``blobs`` (SHA-256) no record and no view refers to; empty when a ledger cannot be read."""
     if not blobs or _servers(settings):
         return set()
     try:

@@ -27,7 +27,7 @@ class Doorbell:
     """``ring`` on one side, ``wait`` on any number of others."""
 
     def __init__(self, path: Path, *, written: Sequence[Path] = (), only_heard: bool = False) -> None:
-        """``written``: files that a writer changes before it rings. ``only_heard``: nothing is to be made, nobody rings."""
+        """``written``: files that a writer changes before it rings. ``only_heard``: listen without creating the file."""
         self._path = path
         self._only_heard = only_heard
         self._files = (path, *written)

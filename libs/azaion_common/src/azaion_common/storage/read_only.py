@@ -1,7 +1,7 @@
-"""SQLite files that may only be read: on a read-only file system, or of somebody who lets others look.
+"""SQLite databases without write permission: on a read-only file system, or owned by another user.
 
-SQLite reads a WAL database without writing when its log and the index of that lie beside it, as they do while somebody
-has it open; or when it is told that nobody changes the file, which holds when no log lies there.
+SQLite can read a WAL database without writing in two cases: the ``-wal`` and ``-shm`` files exist, as they do while a
+process has it open; or the connection is ``immutable``, which is safe while there is no ``-wal`` file.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Room for bytes is never given away twice, and is given in order."""
+"""Bytes of a semaphore are never held twice, and are given in order."""
 
 from __future__ import annotations
 
 import asyncio
 
-from azaion_common.runtime.room import Room
+from azaion_common.runtime.byte_semaphore import ByteSemaphore
 
 
 async def test_no_more_than_there_is_room_for() -> None:
     """All get in, in the order in which they came, and never more at a time than fit; what fits nowhere goes alone."""
-    room, inside, seen = Room(10), [], []
+    semaphore, inside, seen = ByteSemaphore(10), [], []
 
     async def visit(size_bytes: int) -> None:
-        async with room.of(size_bytes):
+        async with semaphore.hold(size_bytes):
             inside.append(size_bytes)
             seen.append(size_bytes)
             assert sum(inside) <= 10 or inside == [size_bytes]

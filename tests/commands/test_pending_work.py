@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from azaion_common.catalogue import Catalogue
 from azaion_common.cli.backlog import ANNOTATIONS
+from azaion_common.cli.pending_work import what_waits
 from azaion_common.cli.root import build_app
-from azaion_common.cli.waiting import what_waits
 from azaion_common.errors import AzaionError
 from azaion_common.runtime.transports import queue_path
 from azaion_common.streams import Message

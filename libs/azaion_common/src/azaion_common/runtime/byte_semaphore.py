@@ -1,4 +1,4 @@
-"""Bytes that may be in memory at a time: who comes when there is no room waits for those who came before."""
+"""A semaphore that counts bytes: it bounds how much is in memory at a time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Room:
-    """Of ``size_bytes``. Served in order, so that nobody small keeps somebody large waiting for ever."""
+class ByteSemaphore:
+    """``size_bytes`` in all. Requests are served in order, so that small ones cannot starve a large one."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = self._free = size_bytes
@@ -16,8 +16,8 @@ class Room:
         self._given_back = asyncio.Event()
 
     @asynccontextmanager
-    async def of(self, size_bytes: int) -> AsyncIterator[None]:
-        """So many bytes, or all that there is, for the time of the block."""
+    async def hold(self, size_bytes: int) -> AsyncIterator[None]:
+        """Hold ``size_bytes``, at most the whole semaphore, during the block; wait until they are free."""
         taken = min(size_bytes, self._size_bytes)
         async with self._turn:
             while self._free < taken:
