@@ -70,8 +70,15 @@ def _judged(data: bytes, header: _Header, frame: _Frame, scans: _Scans, limits: 
         orientation=header.orientation,
         memory_bytes=memory,
         is_costly=not is_common or memory > ORDINARY_BYTES or scans.blocks > _ORDINARY_BLOCKS,
-        pixels=b"".join([_START, *header.kept, memoryview(data)[scans.begin :]]),
+        pixels=_without_rest(data, header, scans.begin),
     )
+
+
+def _without_rest(data: bytes, header: _Header, first_scan: int) -> bytes:
+    """Copied only where there is something to leave out."""
+    if len(_START) + header.kept_bytes == first_scan:
+        return data
+    return b"".join([_START, *header.kept, memoryview(data)[first_scan:]])
 
 
 @dataclass(frozen=True, slots=True)

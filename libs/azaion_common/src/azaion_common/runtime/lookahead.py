@@ -8,8 +8,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-IN_HAND = 3
-"""Items at most, which may be large: the one that is handled, the one that follows it, and the one behind that."""
+IN_HAND = 4
+"""Items at most, which may be large: the one that is handled, the one that follows it, and two behind them, so
+that neither reading nor handling waits for the other."""
 
 Item = TypeVar("Item")
 

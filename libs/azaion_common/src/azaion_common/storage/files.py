@@ -11,9 +11,11 @@ import os
 import shutil
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -28,6 +30,8 @@ CHUNK_BYTES = 1 << 20
 _log = structlog.get_logger(__name__)
 STALE_TEMPORARY_S = 3600.0
 """A temporary file that nobody has written to for so long is nobody's, whoever else has the store open."""
+WRITTEN_FOR_S = 60.0
+WRITTEN_REMEMBERED = 1024
 
 
 class FileBlobStore:
@@ -38,6 +42,7 @@ class FileBlobStore:
         self._temporary = root / "tmp"
         self._arriving = InGroups(self._put_group)
         self._presence: _Presence | None = None
+        self._written = _Written()
 
     @classmethod
     def open(cls, root: Path) -> FileBlobStore:
@@ -141,6 +146,7 @@ class FileBlobStore:
         for sha256 in list(staged):
             final = self.path(sha256)
             changed |= new_folders(final.parent) | {final.parent}
+            self._written.note(sha256, staged[sha256])
             staged[sha256].replace(final)
             del staged[sha256]
         sync(changed)
@@ -165,7 +171,7 @@ class FileBlobStore:
         with storage_errors(destination):
             try:
                 _link_or_copy(self.path(sha256), temporary)
-                if not is_sound(temporary, sha256):
+                if not (self._written.holds(sha256, temporary) or is_sound(temporary, sha256)):
                     raise _corrupt(sha256)
                 temporary.replace(destination)
             except FileNotFoundError:
@@ -201,6 +207,36 @@ class FileBlobStore:
             yield BlobRef(
                 sha256=path.name, size_bytes=path.stat().st_size, media_type="application/octet-stream"
             )
+
+
+class _Written:
+    """The blobs that this process has just written: what it would read of them is its own memory of the bytes, which tells
+    nothing of the disk.
+    """
+
+    def __init__(self) -> None:
+        self._traces: OrderedDict[str, tuple[float, tuple[int, ...]]] = OrderedDict()
+        self._lock = Lock()
+
+    def note(self, sha256: str, path: Path) -> None:
+        """``path`` holds the blob, written just now."""
+        trace = _trace(path)
+        with self._lock:
+            self._traces[sha256] = (time.monotonic(), trace)
+            self._traces.move_to_end(sha256)
+            if len(self._traces) > WRITTEN_REMEMBERED:
+                self._traces.popitem(last=False)
+
+    def holds(self, sha256: str, path: Path) -> bool:
+        """Whether ``path`` is the very file that was noted, a short time ago, and nobody wrote to it since."""
+        with self._lock:
+            written_s, trace = self._traces.get(sha256, (-math.inf, ()))
+        return time.monotonic() - written_s < WRITTEN_FOR_S and _trace(path) == trace
+
+
+def _trace(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class _Presence:

@@ -7,6 +7,7 @@ somebody wrote there would change nothing.
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -40,15 +41,15 @@ class FolderView:
         """Make the pair visible under ``name``, replacing what was there."""
         image = self._image(name, media_type)
         labels = self._labels(name)
-        image.parent.mkdir(parents=True, exist_ok=True)
-        labels.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(image.parent)
+        _make_folder(labels.parent)
         await self._blobs.fetch(image_sha256, image)
         await self._blobs.fetch(labels_sha256, labels)
 
     async def show_text(self, name: str, *, image_sha256: str, media_type: str, labels: str) -> None:
         """As ``show``, for labels that lie in a ledger and not in the store: a small file is written, not linked."""
         image = self._image(name, media_type)
-        image.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(image.parent)
         await self._blobs.fetch(image_sha256, image)
         await asyncio.to_thread(_write_text, self._labels(name), labels)
 
@@ -76,6 +77,16 @@ class FolderView:
         return self._root / "labels" / f"{name}.txt"
 
 
+def _make_folder(folder: Path) -> None:
+    """Looked for at each file, because people may move folders away; a look costs less than an attempt to make it."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _read_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o444)
+
+
 def _write_text(path: Path, text: str) -> None:
     """Whole or absent after a kill, and not to be written to: nobody would read it. Not fsynced, because a view can be
     made again.
@@ -83,9 +94,9 @@ def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     with storage_errors(path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            temporary.chmod(0o444)
+            _make_folder(path.parent)
+            with open(temporary, "xb", opener=_read_only) as file:
+                file.write(text.encode())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
