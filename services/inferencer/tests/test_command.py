@@ -30,7 +30,8 @@ from azaion_common.packages import (
 )
 from azaion_inferencer.adapters.video_file import VideoFile
 from azaion_inferencer.command import register
-from azaion_inferencer.inference import Request, _hinting_at_up, _interruptible, infer_source, slot_colours
+from azaion_inferencer.inference import Request, _interruptible, infer_source, slot_colours
+from azaion_inferencer.latest import hinting_at_up
 from azaion_inferencer.model_file import read_model_file
 from azaion_inferencer.old_spellings import modern
 from azaion_inferencer.ports import Frame, untold
@@ -355,7 +356,7 @@ def test_what_is_no_model_is_called_what_it_is(name: str, content: bytes, said: 
 
 def test_an_api_that_does_not_answer_is_asked_after() -> None:
     """Who has not started the services is told how."""
-    with pytest.raises(TransientError) as refused, _hinting_at_up():
+    with pytest.raises(TransientError) as refused, hinting_at_up():
         raise TransientError("api_unavailable", "the API does not answer")
 
     assert "azaion up" in (refused.value.hint or "")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
-from anyio.from_thread import start_blocking_portal
-
 from azaion_common.catalogue import Catalogue
-from azaion_common.cli.pending_work import absence_explained
 from azaion_common.detection.options import Precision, RuntimeName
 from azaion_common.detection.runtimes import load
 from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.errors import PermanentError
 from azaion_common.runtime.home import check_target
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
@@ -28,14 +25,12 @@ from azaion_inferencer.adapters.pictures import SUFFIXES
 from azaion_inferencer.adapters.recording import Recording
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.window import Window
-from azaion_inferencer.latest import serving_latest
 from azaion_inferencer.model_file import read_model_file
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot, proven
 from azaion_inferencer.pipeline import run
 from azaion_inferencer.ports import FrameSource, Sink, Tell
 from azaion_inferencer.progress import progress
 from azaion_inferencer.rotation import Limits
-from azaion_inferencer.settings import InferencerSettings
 from azaion_inferencer.summary import as_object
 
 FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
@@ -138,42 +133,16 @@ def _serving(request: Request) -> Iterator[ModelSlot]:
         with ModelSlot(_loaded(request, request.model)) as slot:
             yield slot
         return
-    settings = InferencerSettings.load(request.home, "inferencer").model_copy(
-        update={
-            "runtime": request.runtime,
-            "precision": request.precision,
-            "threads": request.threads,
-        }
-        | ({} if request.confidence is None else {"confidence": request.confidence})
-    )
-    with _hinting_at_up(), _serving_latest(request.home, settings) as slot:
+    from azaion_inferencer import latest  # noqa: PLC0415 - a file needs none of what follows releases: half a second
+
+    given: dict[str, object] = {
+        "runtime": request.runtime,
+        "precision": request.precision,
+        "threads": request.threads,
+    }
+    chosen = {} if request.confidence is None else {"confidence": request.confidence}
+    with latest.serving_latest_blocking(request.home, given | chosen) as slot:
         yield slot
-
-
-@contextmanager
-def _serving_latest(home: Path, settings: InferencerSettings) -> Iterator[ModelSlot]:
-    # Releases are followed by an event loop in a thread of its own: this thread belongs to the frames.
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(_explained(home, settings)) as slot,
-    ):
-        yield slot
-
-
-@asynccontextmanager
-async def _explained(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
-    async with absence_explained(home), serving_latest(home, settings) as slot:
-        yield slot
-
-
-@contextmanager
-def _hinting_at_up() -> Iterator[None]:
-    try:
-        yield
-    except TransientError as error:
-        if error.code == "api_unavailable" and error.hint is None:
-            error.hint = "is `azaion up` running? or name a model file with --model"
-        raise
 
 
 def _loaded(request: Request, path: Path) -> LoadedModel:

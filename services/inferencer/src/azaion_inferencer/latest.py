@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
+from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 
 from azaion_common.cli.patience import Patience
+from azaion_common.cli.pending_work import absence_explained
 from azaion_common.errors import AzaionError, PermanentError, TransientError
 from azaion_common.events import ModelPublished
 from azaion_common.runtime.platform import Platform, open_platform
@@ -60,6 +62,40 @@ async def serving_latest(home: Path, settings: InferencerSettings) -> AsyncItera
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+
+
+@contextmanager
+def serving_latest_blocking(home: Path, given: Mapping[str, object]) -> Iterator[ModelSlot]:
+    """``serving_latest`` for a caller that has no event loop; ``given`` takes the place of settings. An error says what
+    was to be started before.
+
+    Raises: as ``serving_latest``.
+    """
+    settings = InferencerSettings.load(home, "inferencer").model_copy(update=dict(given))
+    # Releases are followed by an event loop in a thread of its own: the caller's thread belongs to the frames.
+    with (
+        hinting_at_up(),
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(_explained(home, settings)) as slot,
+    ):
+        yield slot
+
+
+@asynccontextmanager
+async def _explained(home: Path, settings: InferencerSettings) -> AsyncIterator[ModelSlot]:
+    async with absence_explained(home), serving_latest(home, settings) as slot:
+        yield slot
+
+
+@contextmanager
+def hinting_at_up() -> Iterator[None]:
+    """Where nobody answers for releases, what may be missing."""
+    try:
+        yield
+    except TransientError as error:
+        if error.code == "api_unavailable" and error.hint is None:
+            error.hint = "is `azaion up` running? or name a model file with --model"
+        raise
 
 
 async def _wait_while_coming(platform: Platform, device: Device) -> None:

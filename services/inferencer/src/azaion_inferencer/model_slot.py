@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from azaion_common.detection.runtimes import Model
 from azaion_common.errors import AzaionError, PermanentError
 
-_WARM_UP_RUNS = 2
-
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -31,12 +29,12 @@ class LoadedModel:
 
 
 def warmed(loaded: LoadedModel) -> LoadedModel:
-    """Run the model on grey pictures, so that its first real frame is neither slow nor a surprise.
+    """Run the model on a grey picture, twice, so that its first real frame is neither slow nor a surprise.
 
     Raises:
         PermanentError: ``model_unusable`` when it fails, or gives numbers that are none; ``model_unsupported``.
     """
-    return _run(loaded, [0.5] * _WARM_UP_RUNS)
+    return _run(loaded, [0.5])
 
 
 def proven(loaded: LoadedModel) -> LoadedModel:
@@ -45,16 +43,16 @@ def proven(loaded: LoadedModel) -> LoadedModel:
     Raises:
         PermanentError: ``model_unusable``, ``model_unsupported``.
     """
-    return _run(loaded, [0.5, 0.5, 0.0, 1.0, None])
+    return _run(loaded, [0.5, 0.0, 1.0, None])
 
 
 def _run(loaded: LoadedModel, shades: Sequence[float | None]) -> LoadedModel:
-    """Once on a batch of each shade, None standing for noise."""
+    """Once on a batch of each shade, None standing for noise, and once more with what is read from the answer."""
     try:
-        for shade in shades:
-            batch = _pictures(loaded.model, shade)
+        batches = [_pictures(loaded.model, shade) for shade in shades]
+        for batch in batches:
             _require_finite(loaded, loaded.model.raw(batch))
-            loaded.model.infer(batch)
+        loaded.model.infer(batches[-1])
     except (AzaionError, MemoryError):
         raise
     except Exception as error:  # runtimes have no common base class
