@@ -58,7 +58,7 @@ def test_what_is_not_there_says_what_waits(home: Path, command: str) -> None:
 
     assert isinstance(error, AzaionError)
     assert error.code == ABSENT[command]
-    assert "3 messages wait to be ingested and 1 jobs are queued: azaion up works on them" in (
+    assert "3 messages wait to be ingested and 1 job is queued: azaion up works on them" in (
         error.hint or ""
     )
 

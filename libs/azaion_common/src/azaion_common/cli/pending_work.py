@@ -57,9 +57,9 @@ async def what_waits(home: Path) -> str | None:
 
 def _in_words(messages: int, jobs: int) -> Iterator[str]:
     if messages:
-        yield f"{messages} messages wait to be ingested"
+        yield f"{messages} {'message waits' if messages == 1 else 'messages wait'} to be ingested"
     if jobs:
-        yield f"{jobs} jobs are queued"
+        yield f"{jobs} {'job is' if jobs == 1 else 'jobs are'} queued"
 
 
 async def _messages(home: Path, settings: PlatformSettings) -> int:
