@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := libs/azaion_common libs/azaion_demo $(sort $(wildcard services/*))
+PACKAGES := $(sort $(wildcard libs/*)) $(sort $(wildcard services/*))
 TOOLCHAIN := toolchains/ultralytics
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
@@ -81,10 +81,10 @@ bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDE
 	$(if $(MODEL),$(BIN)/python benchmarks/infer_video.py --model $(MODEL) --video $(VIDEO))
 
 schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
-	$(BIN)/python -m azaion_common.events.schemas tests/contract/schemas
+	$(BIN)/python -m azaion_common.contracts.events.schemas tests/contract/schemas
 
 reference: $(DEV) ## Write docs/settings.md and docs/commands.md anew from the program
-	$(BIN)/python -m azaion_common.cli.reference docs
+	$(BIN)/python -m azaion_common.platform.cli.reference docs
 
 lock: $(DEV) ## Write constraints.txt anew from what is installed, and the hashes of those packages' files from the index
 	(head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt

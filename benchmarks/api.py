@@ -174,7 +174,7 @@ def our_api(folder: Path, part: bytes) -> Iterator[Subject]:
     (home / "azaion.yaml").write_text(
         f"platform: {{api_url: '{url}', log_level: error}}\napi: {{token_lifetime_s: 3600}}\n"
     )
-    with process("-m", "azaion_common.cli.root", "run", "api", "--home", str(home)) as pid:
+    with process("-m", "azaion_common.platform.cli.root", "run", "api", "--home", str(home)) as pid:
         wait_for(port)
         urllib.request.urlopen(f"{url}/livez", timeout=START_S).close()  # noqa: S310 - ours
         tokens = {}

@@ -32,9 +32,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from azaion_common.detection.options import Precision, RuntimeName
-from azaion_common.detection.runtimes import load
 from azaion_inferencer.adapters.video_file import VideoFile
+from azaion_vision.options import Precision, RuntimeName
+from azaion_vision.runtimes import load
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER = ROOT / "toolchains" / "ultralytics" / ".venv" / "bin" / "yolo"
@@ -81,7 +81,7 @@ class Bench:
 
     def azaion(self, options: list[str]) -> Callable[[Path], Seconds]:
         command = [
-            sys.executable, "-c", "from azaion_common.cli.root import main; main()", "infer",
+            sys.executable, "-c", "from azaion_common.platform.cli.root import main; main()", "infer",
             "--model", str(self.model), "--every", str(self.every), "--threads", str(self.threads), *options,
         ]  # fmt: skip
         return lambda video: timed([*command, str(video)], self.folder)

@@ -27,14 +27,14 @@ import numpy as np
 from PIL import Image
 from slow_disk import slow_down
 
-from azaion_common.annotations.labels import detections_json, parse_detections
-from azaion_common.annotations.pictures import inspect_picture
-from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import images
-from azaion_common.runtime.logging import configure_logging
-from azaion_common.streams import Message, Record
+from azaion_annotations.labels import detections_json, parse_detections
+from azaion_annotations.pictures import inspect_picture
+from azaion_common.contracts.annotations.profiles import STATUS_PROPERTY, Action, Role
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import images
+from azaion_common.core.logging import configure_logging
+from azaion_common.platform.streams import Message, Record
 from azaion_common.testing import platform as embedded
 from azaion_ingestor.app import SERVICE
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgpack
 import psutil
 
-from azaion_common.annotations.pictures import inspect_picture
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message
+from azaion_annotations.pictures import inspect_picture
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message
 
 STORED_TOGETHER = 64
 

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from rich.console import Console
 from rich.table import Table
 
+from azaion_common.core.durable import replacing
 from azaion_common.packages import PackageMeta, PlaintextMemory, new_content_key, open_package, seal_package
-from azaion_common.storage.durable import replacing
 
 MIB = 1 << 20
 CHUNK_BYTES = MIB

@@ -51,15 +51,15 @@ from testservers.broker_source import BrokerSource, find_source
 from testservers.rabbitmq import PrivateRabbit
 
 from azaion_augmentor.app import SERVICE as AUGMENTOR
-from azaion_common.annotations.wire import STREAM
-from azaion_common.events import datasets, images
-from azaion_common.events.codec import decode
-from azaion_common.ledger.relay import WINDOW
-from azaion_common.runtime.logging import configure_logging
-from azaion_common.runtime.platform import Platform, open_platform
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.streams import Message, Record
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.contracts.annotations.wire import STREAM
+from azaion_common.contracts.events import datasets, images
+from azaion_common.contracts.events.codec import decode
+from azaion_common.core.logging import configure_logging
+from azaion_common.platform.ledger.relay import WINDOW
+from azaion_common.platform.runtime.platform import Platform, open_platform
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.streams import Message, Record
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
 from azaion_ingestor.app import SERVICE as INGESTOR
 
 EVENT_BYTES = 1000

@@ -17,7 +17,7 @@ from testservers.s3 import PrivateS3
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from azaion_common.streams.rabbitmq import StreamsLocation
+from azaion_common.platform.streams.rabbitmq import StreamsLocation
 
 _SAID: list[str] = []
 _RELEASED = tuple(f"tests/e2e/test_{name}.py" for name in ("loop", "servers", "tampering", "verdict"))

@@ -11,6 +11,7 @@ COPY constraints.txt deploy/docker/hashes.txt deploy/docker/install_locked.py de
 RUN python -m venv /opt/azaion && /opt/azaion/bin/python install_locked.py -r requirements-build.txt
 COPY deploy/docker/requirements-cuda.txt deploy/docker/check_cuda_libraries.sh ./
 COPY libs/azaion_common libs/azaion_common
+COPY libs/azaion_vision libs/azaion_vision
 COPY services/inferencer services/inferencer
 ENV LD_LIBRARY_PATH=/opt/azaion/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/azaion/lib/python3.11/site-packages/nvidia/cudnn/lib
 # The CUDA build is a package of another name that owns the same folder: it takes the place of the one that was resolved.

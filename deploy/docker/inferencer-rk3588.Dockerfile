@@ -14,6 +14,7 @@ WORKDIR /src
 COPY constraints.txt deploy/docker/hashes.txt deploy/docker/install_locked.py deploy/docker/requirements-build.txt ./
 RUN python -m venv /opt/azaion && /opt/azaion/bin/python install_locked.py -r requirements-build.txt
 COPY libs/azaion_common libs/azaion_common
+COPY libs/azaion_vision libs/azaion_vision
 COPY services/inferencer services/inferencer
 RUN /opt/azaion/bin/python install_locked.py './libs/azaion_common[production,traces]' ./services/inferencer \
  && /opt/azaion/bin/pip install --quiet --no-deps "${RKNN_LITE}"

@@ -8,15 +8,18 @@ it would fetch, fetches that by version and hash, and takes the folders last.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
 HASHES = Path(__file__).with_name("hashes.txt")
+LIBRARIES = Path("libs")
 BUILT_HERE = ("--no-build-isolation",)
 NOTHING_RUN = ("--dry-run", "--only-binary", ":all:")
 """To say what a source package needs, pip runs it: that would be before its hash is known to be right."""
@@ -27,11 +30,35 @@ def main(arguments: list[str]) -> None:
         lines = Path(arguments[1]).read_text().splitlines()
         install([line for line in lines if line and not line.startswith("#")])
         return
+    arguments = with_libraries(arguments)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         pip(*NOTHING_RUN, *BUILT_HERE, "-c", str(constraints()), "--report", str(report), *arguments)
         install(fetched(json.loads(report.read_text())))
     pip("--no-deps", *BUILT_HERE, *arguments)
+
+
+def with_libraries(packages: list[str]) -> list[str]:
+    """``packages`` (folders, with extras or without) and the folders in libs/ that they need, none that is installed."""
+    found = list(packages)
+    for package in found:  # grows
+        folder = Path(package.partition("[")[0])
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        known = {Path(each.partition("[")[0]).name for each in found}
+        for requirement in project.get("dependencies", []):
+            name = re.split(r"[^\w-]", requirement)[0].replace("-", "_")
+            if (LIBRARIES / name).is_dir() and name not in known and not is_installed(name):
+                found.append(f"./{LIBRARIES / name}")
+    return found
+
+
+def is_installed(name: str) -> bool:
+    """Whether this Python has the distribution already."""
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def install(wanted: list[str]) -> None:

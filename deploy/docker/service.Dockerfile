@@ -36,6 +36,7 @@ COPY libs/azaion_common libs/azaion_common
 RUN /opt/azaion/bin/python install_locked.py './libs/azaion_common[production,traces]'
 ARG SERVICE
 ARG EXTRAS=""
+COPY libs libs
 COPY services/${SERVICE} services/${SERVICE}
 RUN /opt/azaion/bin/python install_locked.py "./services/${SERVICE}${EXTRAS}" \
  && /opt/azaion/bin/pip uninstall --quiet --yes setuptools pip \

@@ -20,14 +20,14 @@ from botocore.exceptions import ClientError
 from rstream import exceptions, schema
 from rstream.constants import OffsetType
 
-from azaion_common.events import ModelPublished
-from azaion_common.events.codec import UnknownEventType, decode
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import _releases_location
-from azaion_common.storage.s3.limits import Limits
-from azaion_common.storage.s3.session import client_for
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
-from azaion_common.streams.rabbitmq.link import Link
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.contracts.events.codec import UnknownEventType, decode
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.runtime.transports import _releases_location
+from azaion_common.platform.storage.s3.limits import Limits
+from azaion_common.platform.storage.s3.session import client_for
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.rabbitmq.link import Link
 
 HOME = Path("/var/lib/azaion")
 BLOBS = "azaion"

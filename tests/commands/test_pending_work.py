@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.cli.backlog import ANNOTATIONS
-from azaion_common.cli.pending_work import what_waits
-from azaion_common.cli.root import build_app
-from azaion_common.errors import AzaionError
-from azaion_common.runtime.transports import queue_path
-from azaion_common.streams import Message
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli.backlog import ANNOTATIONS
+from azaion_common.platform.cli.pending_work import what_waits
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.runtime.transports import queue_path
+from azaion_common.platform.streams import Message
 from azaion_common.testing import platform as open_platform
 
 ABSENT = {
@@ -58,9 +58,7 @@ def test_what_is_not_there_says_what_waits(home: Path, command: str) -> None:
 
     assert isinstance(error, AzaionError)
     assert error.code == ABSENT[command]
-    assert "3 messages wait to be ingested and 1 job is queued: azaion up works on them" in (
-        error.hint or ""
-    )
+    assert "3 messages wait to be ingested and 1 job is queued: azaion up works on them" in (error.hint or "")
 
 
 @pytest.mark.parametrize("command", LISTS)

@@ -18,13 +18,13 @@ from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from azaion_common.cli import reference, root
-from azaion_common.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
-from azaion_common.cli.options import AsJson
-from azaion_common.cli.root import build_app
-from azaion_common.runtime.discovery import command_points
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.settings_reference import describe, settings_classes
+from azaion_common.platform.cli import reference, root
+from azaion_common.platform.cli.contents import EXAMPLES, SECTIONS, SUMMARY_CHARS
+from azaion_common.platform.cli.options import AsJson
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.runtime.discovery import command_points
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.settings_reference import describe, settings_classes
 
 DOCS = Path(__file__).parents[2] / "docs"
 SERVICES = {"up", "run"}
@@ -105,7 +105,7 @@ def test_the_reference_pages_are_what_the_program_says(page: str, text: Any) -> 
 def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
     """No database, array or web library is imported before a command needs it."""
     program = (
-        "import sys; from azaion_common.cli.root import build_app\n"
+        "import sys; from azaion_common.platform.cli.root import build_app\n"
         f"try: build_app()({words!r})\n"
         "except SystemExit: pass\n"
         "print(*({'sqlalchemy', 'numpy', 'cv2', 'httpx', 'starlette', 'structlog'} & set(sys.modules)))"
@@ -118,7 +118,7 @@ def test_help_does_not_wait_for_libraries(words: list[str]) -> None:
 def azaion(
     *words: str | Path, stdout: Any = subprocess.PIPE, encoding: str = "utf-8"
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "azaion_common.cli.root", *map(str, words)]
+    command = [sys.executable, "-m", "azaion_common.platform.cli.root", *map(str, words)]
     environment = {**os.environ, "PYTHONIOENCODING": encoding}  # noqa: TID251 - for the child
     return subprocess.run(
         command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment
@@ -232,7 +232,7 @@ def test_a_result_that_cannot_be_written_is_an_error(words: list[str]) -> None:
 def test_nobody_has_to_listen(closed: str, words: str, tmp_path: Path) -> None:
     """A program that is started without stdout or stderr does its work, and no file of a home takes their place."""
     asyncio.run(_make_log(tmp_path))
-    command = f"exec {sys.executable} -m azaion_common.cli.root {words} {closed}>&-"
+    command = f"exec {sys.executable} -m azaion_common.platform.cli.root {words} {closed}>&-"
     environment = {**os.environ, "AZAION_HOME": str(tmp_path)}  # noqa: TID251 - for the child
 
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, check=False)

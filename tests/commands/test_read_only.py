@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from azaion_common.cli.root import build_app
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.ledger.ledger import Ledger, sqlite_url
-from azaion_common.runtime.transports import ledger_path, log_path, queue_path
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.runtime.transports import ledger_path, log_path, queue_path
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 from azaion_ingestor.tables import METADATA
 
 Azaion = Callable[..., list[dict[str, Any]]]
@@ -39,7 +39,7 @@ WITHOUT = "-dac_override,-dac_read_search"
 """What root may do to the files of all others."""
 PROGRAM = """
 import contextlib, io, json, sys
-from azaion_common.cli.root import main
+from azaion_common.platform.cli.root import main
 
 ended = []
 for words in json.loads(sys.argv[1]):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.cli.root import build_app
-from azaion_common.errors import AzaionError
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli.root import build_app
 from azaion_common.testing import platform as open_platform
 
 WRITING = (

@@ -13,16 +13,16 @@ from testservers.postgres import PrivatePostgres
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
 
-from azaion_common.jobs import JobQueue
-from azaion_common.jobs.rabbitmq import RabbitJobQueue
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.ledger.ledger import sqlite_url
-from azaion_common.storage import BlobStore
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.storage.s3 import S3BlobStore, S3Location
-from azaion_common.streams import EventLog
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.jobs import JobQueue
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.ledger.ledger import sqlite_url
+from azaion_common.platform.storage import BlobStore
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.storage.s3 import S3BlobStore, S3Location
+from azaion_common.platform.streams import EventLog
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 from azaion_common.testing.transports import OpenLog, OpenQueue
 
 TRANSPORTS = ("embedded", "production")

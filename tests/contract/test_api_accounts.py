@@ -17,9 +17,9 @@ from azaion_api.routes import Services
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Role, Signer
 from azaion_api.web import create_app
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.readings import Readings
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.readings import Readings
+from azaion_common.platform.storage.files import FileBlobStore
 
 CASES = [
     ("a\x00@b", "x", 422),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage import BlobStore
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage import BlobStore
 
 ABSENT = "0" * 64
 

@@ -13,10 +13,10 @@ from testservers.certificates import make_certificate
 from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import SetupError, TransientError
-from azaion_common.jobs.rabbitmq import RabbitJobQueue
-from azaion_common.streams import Message
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.core.errors import SetupError, TransientError
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
 
 pytestmark = pytest.mark.timeout(120)
 

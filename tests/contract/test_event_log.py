@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from azaion_common.streams import EventLog, Message, Record
+from azaion_common.platform.streams import EventLog, Message, Record
 from azaion_common.testing.transports import OpenLog
 
 

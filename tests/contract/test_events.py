@@ -8,11 +8,11 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, ImageDeleted, MessageDeadLettered
-from azaion_common.events.codec import MAX_BYTES, UnknownEventType, decode, encode
-from azaion_common.events.envelope import Envelope, wrap
-from azaion_common.events.schemas import STREAMS, schema
+from azaion_common.contracts.events import BlobRef, ImageDeleted, MessageDeadLettered
+from azaion_common.contracts.events.codec import MAX_BYTES, UnknownEventType, decode, encode
+from azaion_common.contracts.events.envelope import Envelope, wrap
+from azaion_common.contracts.events.schemas import STREAMS, schema
+from azaion_common.core.errors import PermanentError
 
 SCHEMAS = Path(__file__).parent / "schemas"
 

@@ -12,8 +12,8 @@ import pytest
 from testservers.given import GivenPostgres
 from testservers.postgres import PrivatePostgres
 
-from azaion_common.errors import PermanentError
-from azaion_common.jobs.leases import LeaseTable
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs.leases import LeaseTable
 
 DATABASES = ("sqlite", "postgresql")
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from azaion_common.jobs import Job, JobQueue
+from azaion_common.platform.jobs import Job, JobQueue
 from azaion_common.testing.transports import OpenQueue
 
 

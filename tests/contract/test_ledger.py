@@ -14,13 +14,13 @@ from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, String, 
 from testservers.given import GivenPostgres
 from testservers.postgres import PrivatePostgres
 
-from azaion_common.errors import SetupError, TransientError
-from azaion_common.events import ImageDeleted, images
-from azaion_common.events.codec import decode
-from azaion_common.ledger import keeping, ownership
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Effect, NewJob, Outgoing
-from azaion_common.ledger.ledger import Ledger
+from azaion_common.contracts.events import ImageDeleted, images
+from azaion_common.contracts.events.codec import decode
+from azaion_common.core.errors import SetupError, TransientError
+from azaion_common.platform.ledger import keeping, ownership
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Effect, NewJob, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
 
 TABLES = MetaData()
 NAMES = Table(

@@ -13,11 +13,11 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.errors import SetupError
-from azaion_common.ledger import engine as database
-from azaion_common.ledger import tables
-from azaion_common.ledger.accounting import cursors
-from azaion_common.ledger.ledger import Ledger
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.ledger import engine as database
+from azaion_common.platform.ledger import tables
+from azaion_common.platform.ledger.accounting import cursors
+from azaion_common.platform.ledger.ledger import Ledger
 
 SERVICES = ("api", "augmentor", "ingestor", "publisher", "trainer")
 VERSIONS = {"ledger_version", "service_version"}
@@ -68,7 +68,7 @@ def make_first_form(ledger_url: str, service: str) -> None:
     with engine.begin() as connection:
         database.prepare(connection, service)
         with Operations.context(MigrationContext.configure(connection)):
-            for package in ("azaion_common.ledger", f"azaion_{service}"):
+            for package in ("azaion_common.platform.ledger", f"azaion_{service}"):
                 import_module(f"{package}.migrations.versions.v0001_baseline").upgrade()
         counts = {"next_offset": 5, "applied": 4, "passed_over": 1, "quarantined": 0}
         names = ("stream", *counts)

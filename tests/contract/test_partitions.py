@@ -13,10 +13,10 @@ from testservers.given import GivenRabbit
 from testservers.locations import stream_location
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import PermanentError
-from azaion_common.streams import EventLog, Message
-from azaion_common.streams.partitions import Partitioning
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.streams import EventLog, Message
+from azaion_common.platform.streams.partitions import Partitioning
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
 
 PARTS = Partitioning({"images": 4})
 OpenParts = Callable[[], AbstractAsyncContextManager[RabbitEventLog]]

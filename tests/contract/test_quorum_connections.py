@@ -8,9 +8,9 @@ import time
 import pytest
 from jobtest.broker import NAME, plain_channel
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.jobs.rabbitmq import RabbitJobQueue
-from azaion_common.jobs.rabbitmq.errors import typed_errors
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
+from azaion_common.platform.jobs.rabbitmq.errors import typed_errors
 
 
 async def test_a_queue_that_is_made_differently_is_an_error(jobs: RabbitJobQueue, jobs_broker: str) -> None:

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from jobtest.broker import deliver_in_vain, lying, publish_frames
 
-from azaion_common.errors import PermanentError
-from azaion_common.jobs import DeadJob, Job
-from azaion_common.jobs.rabbitmq import RabbitJobQueue
-from azaion_common.jobs.rabbitmq.topology import DEAD, DELIVERY_LIMIT
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import DeadJob, Job
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
+from azaion_common.platform.jobs.rabbitmq.topology import DEAD, DELIVERY_LIMIT
 
 
 async def _take(jobs: RabbitJobQueue, queue: str = "q") -> Job:

@@ -7,15 +7,15 @@ import asyncio
 import pytest
 from jobtest.broker import NAME, lying, plain_channel
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.jobs import Job
-from azaion_common.jobs.leases import LeaseTable
-from azaion_common.jobs.rabbitmq import RabbitJobQueue
-from azaion_common.jobs.rabbitmq.intake import Intake
-from azaion_common.jobs.rabbitmq.link import Link
-from azaion_common.jobs.rabbitmq.location import JobsLocation
-from azaion_common.jobs.rabbitmq.messages import encode
-from azaion_common.jobs.rabbitmq.putter import publish
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.jobs.leases import LeaseTable
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
+from azaion_common.platform.jobs.rabbitmq.intake import Intake
+from azaion_common.platform.jobs.rabbitmq.link import Link
+from azaion_common.platform.jobs.rabbitmq.location import JobsLocation
+from azaion_common.platform.jobs.rabbitmq.messages import encode
+from azaion_common.platform.jobs.rabbitmq.putter import publish
 
 
 async def _take(jobs: RabbitJobQueue, queue: str = "q") -> Job:

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, Table
 
-from azaion_common.errors import AzaionError
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.readings import READERS, Readings
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.readings import READERS, Readings
 
 TABLES = MetaData()
 NUMBERS = Table("numbers", TABLES, Column("number", Integer, primary_key=True))

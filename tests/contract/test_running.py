@@ -9,9 +9,9 @@ from sqlalchemy import MetaData
 from testservers.given import GivenPostgres
 from testservers.postgres import PrivatePostgres
 
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.running import is_running
-from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.running import is_running
+from azaion_common.platform.runtime.settings import PlatformSettings
 
 
 async def test_a_service_runs_while_its_ledger_has_an_owner(

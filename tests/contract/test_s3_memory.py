@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.storage.s3 import S3Location
+from azaion_common.platform.storage.s3 import S3Location
 
 SIZE_MIB = 200
 MOST_MIB = 64.0

@@ -14,8 +14,8 @@ from testservers.s3_modes import (
     writes,
 )
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.s3 import S3BlobStore
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage.s3 import S3BlobStore
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

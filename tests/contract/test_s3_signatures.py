@@ -13,8 +13,8 @@ from testservers.s3 import PrivateS3
 from testservers.s3_faults import Request
 from testservers.sigv4 import Signed, complaint, signature
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.s3 import Limits, S3BlobStore, S3Location
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage.s3 import Limits, S3BlobStore, S3Location
 
 EXAMPLE_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

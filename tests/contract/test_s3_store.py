@@ -22,8 +22,8 @@ from testservers.s3_modes import (
     without_conditions,
 )
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.storage.s3 import S3BlobStore, make_bucket
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.storage.s3 import S3BlobStore, make_bucket
 
 
 async def test_blobs_lie_under_their_hash_with_their_type(rig: Rig, big: Path) -> None:

@@ -11,8 +11,8 @@ from s3test.rig import QUICK, open_rig, problem
 from testservers.certificates import make_certificate
 from testservers.s3 import PrivateS3
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.s3 import S3BlobStore
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage.s3 import S3BlobStore
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from testservers.s3_modes import (
     saying,
 )
 
-from azaion_common.errors import TransientError
-from azaion_common.storage.s3 import S3BlobStore
+from azaion_common.core.errors import TransientError
+from azaion_common.platform.storage.s3 import S3BlobStore
 
 
 async def test_two_writers_of_a_big_blob_make_one(rig: Rig, big: Path) -> None:

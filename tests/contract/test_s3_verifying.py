@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from s3test.rig import Rig
 
-from azaion_common.annotations.profiles import Action
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.verifying import verify
-from azaion_common.streams import Message
+from azaion_common.contracts.annotations.profiles import Action
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.verifying import verify
+from azaion_common.platform.streams import Message
 
 PICTURE, OTHER = b"a picture", b"a model that no message brought"
 

@@ -26,11 +26,11 @@ from testservers.given import GivenRabbit
 from testservers.locations import client_options, plain_producer, stream_location
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.streams import Message, Record
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
-from azaion_common.streams.rabbitmq.link import Link
-from azaion_common.streams.rabbitmq.topology import Retention
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.streams import Message, Record
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.rabbitmq.link import Link
+from azaion_common.platform.streams.rabbitmq.topology import Retention
 
 NOTICED_S = 15.0
 pytestmark = pytest.mark.timeout(90)

@@ -12,11 +12,11 @@ from testservers.given import GivenRabbit
 from testservers.locations import plain_producer
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import SetupError
-from azaion_common.streams import Message
-from azaion_common.streams.partitions import Partitioning
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
-from azaion_common.streams.rabbitmq.topology import Retention
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.partitions import Partitioning
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.rabbitmq.topology import Retention
 
 LIMITS = {"max-length-bytes": "1000000000", "stream-max-segment-size-bytes": "50000000"}
 pytestmark = pytest.mark.timeout(60)

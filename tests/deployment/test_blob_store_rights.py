@@ -19,8 +19,8 @@ import yaml
 from botocore.exceptions import ClientError
 from testservers.seaweedfs import PrivateSeaweed
 
-from azaion_common.errors import SetupError
-from azaion_common.storage.s3 import S3BlobStore, S3Location
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.storage.s3 import S3BlobStore, S3Location
 
 ROOT = Path(__file__).parents[2]
 BLOBS, RELEASES = "azaion", "azaion-releases"

@@ -19,17 +19,17 @@ from rstream.constants import OffsetType
 from testservers.given import GivenRabbit
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import SetupError
-from azaion_common.jobs.rabbitmq.link import Link as JobsLink
-from azaion_common.jobs.rabbitmq.location import JobsLocation
-from azaion_common.jobs.rabbitmq.messages import encode
-from azaion_common.jobs.rabbitmq.putter import Putter
-from azaion_common.runtime.provisioning import QUEUES, provision
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.streams import Message
-from azaion_common.streams.partitions import Partitioning
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
-from azaion_common.streams.rabbitmq.link import Link
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.jobs.rabbitmq.link import Link as JobsLink
+from azaion_common.platform.jobs.rabbitmq.location import JobsLocation
+from azaion_common.platform.jobs.rabbitmq.messages import encode
+from azaion_common.platform.jobs.rabbitmq.putter import Putter
+from azaion_common.platform.runtime.provisioning import QUEUES, provision
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.partitions import Partitioning
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.rabbitmq.link import Link
 
 pytestmark = pytest.mark.timeout(120)
 PARTS = {"azaion.images": 2}

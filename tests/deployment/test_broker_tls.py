@@ -13,9 +13,9 @@ from testservers.broker_source import BrokerSource
 from testservers.processes import free_port
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import SetupError
-from azaion_common.streams import Message
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(120)

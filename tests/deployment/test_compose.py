@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from azaion_common.runtime.discovery import service_names
+from azaion_common.platform.runtime.discovery import service_names
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import install_locked
 import pytest
-from install_locked import canonical, fetched, locked
+from install_locked import canonical, fetched, locked, with_libraries
 
 ROOT = Path(__file__).parents[2]
 HASHES = (ROOT / "deploy/docker/hashes.txt").read_text()
@@ -46,6 +46,28 @@ def test_folders_of_this_repository_need_no_hash() -> None:
     }
 
     assert fetched(report) == ["pyyaml==6.0.3"]
+
+
+def test_a_package_brings_the_libraries_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service is installed with what it needs of libs/, and what that needs; what is installed already is left alone."""
+    needs = {
+        "services/eater": ["azaion-bread>=1", "numpy"],
+        "libs/azaion_bread": ["azaion-flour"],
+        "libs/azaion_flour": [],
+        "libs/azaion_water": [],
+    }
+    for folder, names in needs.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "pyproject.toml").write_text(f'[project]\nname = "x"\ndependencies = {names}\n')
+    monkeypatch.chdir(tmp_path)
+
+    found = with_libraries(["./services/eater[production]"])
+
+    assert found == ["./services/eater[production]", "./libs/azaion_bread", "./libs/azaion_flour"]
+    monkeypatch.setattr(install_locked, "is_installed", lambda name: name == "azaion_bread")
+    assert with_libraries(["./services/eater"]) == ["./services/eater"]
 
 
 def test_nothing_is_run_before_its_hash_is_known(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from azaion_common.runtime.discovery import service_names
+from azaion_common.platform.runtime.discovery import service_names
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/kubernetes"

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 UNUSED: dict[str, str] = {}
 """Metrics that no dashboard and no alert uses, and why they are there."""
 _MODULES = [
-    "azaion_common.ledger.metrics",
-    "azaion_common.runtime.http_server",
-    "azaion_common.storage.counting",
+    "azaion_common.platform.ledger.metrics",
+    "azaion_common.platform.runtime.http_server",
+    "azaion_common.platform.storage.counting",
     *(
         f"azaion_{name}.metrics"
         for name in ("api", "augmentor", "exporter", "inferencer", "ingestor", "publisher", "trainer")

@@ -21,8 +21,8 @@ from rehearsal.secrecy import canaries
 
 from azaion_api.tokens import load_key
 from azaion_common.packages import load_fleet_key
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.streams.rabbitmq import StreamsLocation
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.streams.rabbitmq import StreamsLocation
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,11 +24,11 @@ from looptest.program import (
     wait_until,
 )
 
-from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
-from azaion_common.annotations.wire import AnnotationMessage, encode_annotation
-from azaion_common.runtime.transports import log_path
-from azaion_common.streams import Message
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.contracts.annotations.profiles import STATUS_PROPERTY, Action, Role, status_of
+from azaion_common.contracts.annotations.wire import AnnotationMessage, encode_annotation
+from azaion_common.platform.runtime.transports import log_path
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 pytestmark = pytest.mark.timeout(600)
 

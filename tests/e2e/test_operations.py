@@ -16,11 +16,11 @@ from looptest.program import azaion, new_home, refusal, running, succeed, wait_u
 from PIL import Image
 from typer.testing import CliRunner
 
-from azaion_common.cli.examination import examine
-from azaion_common.cli.root import build_app
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.runtime.dead_letters import every
-from azaion_common.runtime.transports import ledger_path
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.cli.examination import examine
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.runtime.dead_letters import every
+from azaion_common.platform.runtime.transports import ledger_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 REPLAYABLE = ("ingestor", "augmentor", "trainer")

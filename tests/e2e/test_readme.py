@@ -32,7 +32,7 @@ def lines_of_the_readme() -> str:
     assert found is not None
     return (
         found[1]
-        .replace(".venv/bin/azaion", f"{sys.executable} -m azaion_common.cli.root")
+        .replace(".venv/bin/azaion", f"{sys.executable} -m azaion_common.platform.cli.root")
         .replace(" DIR ", " set ")
     )
 

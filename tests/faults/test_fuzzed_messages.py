@@ -23,15 +23,15 @@ from pydantic import SecretStr
 from testservers.given import GivenPostgres
 from testservers.postgres import PrivatePostgres
 
-from azaion_common.annotations.labels import detections_json
-from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.cli.examination import ServiceReport, examine
-from azaion_common.errors import AzaionError
-from azaion_common.runtime.dead_letters import every
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.streams import Message
+from azaion_annotations.labels import detections_json
+from azaion_common.contracts.annotations.profiles import STATUS_PROPERTY, Action, Role
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli.examination import ServiceReport, examine
+from azaion_common.platform.runtime.dead_letters import every
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.streams import Message
 from azaion_ingestor.app import SERVICE
 
 ALLOWANCE_BYTES = 64 << 20

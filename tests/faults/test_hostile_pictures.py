@@ -18,12 +18,12 @@ from faulttest.figures import tell
 from looptest.program import PROGRAM, new_home, wait_until
 from picturetest.attacks import ATTACKS, jpeg, many_scans
 
-from azaion_common.annotations.labels import detections_json
-from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.transports import ledger_path
-from azaion_common.streams import Message
+from azaion_annotations.labels import detections_json
+from azaion_common.contracts.annotations.profiles import STATUS_PROPERTY, Action, Role
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.transports import ledger_path
+from azaion_common.platform.streams import Message
 
 SLOW_BUT_LEGAL = (44, 40)
 END_S = 10.0

@@ -22,9 +22,9 @@ from testservers.postgres import PrivatePostgres
 from testservers.processes import LOOPBACK
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.errors import TransientError
-from azaion_common.jobs import Job
-from azaion_common.jobs.rabbitmq import RabbitJobQueue, putter, topology
+from azaion_common.core.errors import TransientError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue, putter, topology
 
 NOTICED_S = 15.0
 _READ = os.environ.get  # noqa: TID251 - how a fault run is repeated

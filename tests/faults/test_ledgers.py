@@ -15,7 +15,7 @@ from looptest.drawing import draw_folder
 from looptest.evidence import Evidence, rows, unbalanced
 from looptest.program import log_of, new_home, running, succeed, wait_until
 
-from azaion_common.ledger.digests import digest_of_rows
+from azaion_common.platform.ledger.digests import digest_of_rows
 
 INTAKE = ("--only", "ingestor", "--only", "augmentor")
 SERVICES = ("ingestor", "augmentor")

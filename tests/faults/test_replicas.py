@@ -20,9 +20,9 @@ from testservers.locations import stream_location
 from testservers.postgres import PrivatePostgres
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.events import datasets, images
-from azaion_common.events.codec import decode
-from azaion_common.streams.rabbitmq import RabbitEventLog
+from azaion_common.contracts.events import datasets, images
+from azaion_common.contracts.events.codec import decode
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog
 
 PARTS = 4
 PICTURES = 320

@@ -14,7 +14,7 @@ from testservers import s3_modes as modes
 from testservers.s3 import PrivateS3
 from testservers.s3_faults import Mode
 
-from azaion_common.storage.s3 import Limits, S3BlobStore
+from azaion_common.platform.storage.s3 import Limits, S3BlobStore
 
 UNAVAILABLE = "store_unavailable"
 LIMITS = Limits(

@@ -17,7 +17,7 @@ from testservers import s3_modes as modes
 from testservers.s3 import PrivateS3
 from testservers.s3_faults import Exchange, Mode, Request
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 
 _READ = os.environ.get  # noqa: TID251 - how a fault run is repeated
 SIZES = (1, 100, PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES)

@@ -23,7 +23,7 @@ from testservers import s3_modes as modes
 from testservers.s3 import PrivateS3
 from testservers.s3_faults import Exchange, Mode
 
-from azaion_common.storage.s3 import Limits
+from azaion_common.platform.storage.s3 import Limits
 
 RECOVERY_S = 30.0
 CPU_SHARE = 0.6

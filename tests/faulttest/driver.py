@@ -16,8 +16,8 @@ from typing import Any
 
 import psycopg
 
-from azaion_common.errors import TransientError
-from azaion_common.streams import EventLog, Message
+from azaion_common.core.errors import TransientError
+from azaion_common.platform.streams import EventLog, Message
 from faulttest import pipeline
 from faulttest.checker import Verdict, judge
 

@@ -20,7 +20,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.runtime.logging import configure_logging
+from azaion_common.core.logging import configure_logging
 from azaion_inferencer.adapters.json_lines import JsonLines
 from azaion_inferencer.adapters.line_series import LineSeries
 from azaion_inferencer.adapters.live_source import Decode, LiveSource, Patience, SourceLostError

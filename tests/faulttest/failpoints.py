@@ -18,11 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.relay import Relay
-from azaion_common.runtime import platform as platforms
-from azaion_common.runtime import transports
-from azaion_common.runtime.platform import Platform
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.relay import Relay
+from azaion_common.platform.runtime import platform as platforms
+from azaion_common.platform.runtime import transports
+from azaion_common.platform.runtime.platform import Platform
 
 LOG_STEPS = ("append", "acknowledge", "acknowledged", "last_seq", "end")
 BLOB_STEPS = ("put",)

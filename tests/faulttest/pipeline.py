@@ -18,15 +18,15 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.events import Event, ImageDeleted, images
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
-from azaion_common.runtime.logging import configure_logging
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.process import run_process
-from azaion_common.runtime.service import Service
-from azaion_common.streams import Record
+from azaion_common.contracts.events import Event, ImageDeleted, images
+from azaion_common.core.logging import configure_logging
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne, Outgoing
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.process import run_process
+from azaion_common.platform.runtime.service import Service
+from azaion_common.platform.streams import Record
 from faulttest import clock
 from faulttest.failpoints import Failpoints
 

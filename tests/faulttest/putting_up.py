@@ -13,12 +13,12 @@ from looptest.program import new_home, running, wait_until
 from looptest.served import ServedEvidence, Servers
 from looptest.tiny_model import tiny_model
 
-from azaion_common.events import ModelExported, Parity, models
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.streams import Message
+from azaion_common.contracts.events import ModelExported, Parity, models
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.streams import Message
 
 _OF_DEVICES = ("streams_url", "releases_url", "s3_endpoint_url", "s3_access_key", "s3_secret_key")
 _SECRETS = ("device.json", "fleet.key", "release-signing.pub.pem")

@@ -14,7 +14,7 @@ from testservers.postgres import PostgresSource, PrivatePostgres
 from testservers.processes import LOOPBACK, free_port
 from testservers.rabbitmq import PrivateRabbit
 
-from azaion_common.streams.rabbitmq import RabbitEventLog, StreamsLocation
+from azaion_common.platform.streams.rabbitmq import RabbitEventLog, StreamsLocation
 from faulttest.driver import Child, Writer, writing
 
 

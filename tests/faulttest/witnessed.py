@@ -36,4 +36,4 @@ def synced(file: Path) -> dict[Path, int]:
 if __name__ == "__main__":
     watch(os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC))
     follow(Path(sys.argv.pop(1)))
-    runpy.run_module("azaion_common.cli.root", run_name="__main__", alter_sys=True)
+    runpy.run_module("azaion_common.platform.cli.root", run_name="__main__", alter_sys=True)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import yaml
 from testservers.processes import free_port
 
-PROGRAM = (sys.executable, "-m", "azaion_common.cli.root")
+PROGRAM = (sys.executable, "-m", "azaion_common.platform.cli.root")
 MARK = "LOOPTEST_GENERATION"
 """In the environment of every process that a test starts, and so in that of its children, whoever adopts them."""
 PATIENCE_S = 300.0

@@ -11,7 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
-from azaion_common.storage.s3 import S3BlobStore, S3Location
+from azaion_common.platform.storage.s3 import S3BlobStore, S3Location
 
 
 async def run(location: S3Location, folder: Path, size_mib: int) -> float:

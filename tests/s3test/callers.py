@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import TransientError
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import TransientError
 from s3test.rig import PART_BYTES, Rig
 
 

@@ -17,8 +17,8 @@ import pytest
 from testservers.s3 import PrivateS3
 from testservers.s3_faults import FaultyS3, Request
 
-from azaion_common.errors import AzaionError
-from azaion_common.storage.s3 import Limits, S3BlobStore, S3Location
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.storage.s3 import Limits, S3BlobStore, S3Location
 
 PART_BYTES = 64 << 10
 BIG = random.Random(1).randbytes(5 * PART_BYTES + 1234)

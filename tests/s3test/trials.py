@@ -12,8 +12,8 @@ from pathlib import Path
 
 from testservers.s3_faults import Request
 
-from azaion_common.errors import AzaionError
-from azaion_common.storage.s3 import S3BlobStore
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.storage.s3 import S3BlobStore
 from s3test.rig import PART_BYTES, Rig
 
 DONE = "done"

@@ -9,8 +9,8 @@ from typing import Any
 
 from rstream import Producer
 
-from azaion_common.storage.s3 import S3Location
-from azaion_common.streams.rabbitmq import StreamsLocation
+from azaion_common.platform.storage.s3 import S3Location
+from azaion_common.platform.streams.rabbitmq import StreamsLocation
 from testservers.given import GivenRabbit, GivenS3
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3

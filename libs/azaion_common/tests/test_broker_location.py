@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.broker_location import BrokerLocation
-from azaion_common.errors import SetupError
-from azaion_common.jobs.rabbitmq.location import JobsLocation
-from azaion_common.streams.rabbitmq import StreamsLocation
+from azaion_common.core.broker_location import BrokerLocation
+from azaion_common.core.errors import SetupError
+from azaion_common.platform.jobs.rabbitmq.location import JobsLocation
+from azaion_common.platform.streams.rabbitmq import StreamsLocation
 
 KINDS: list[type[BrokerLocation]] = [StreamsLocation, JobsLocation]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.extras import install_hint
+from azaion_common.core.extras import install_hint
 
 ROOT = Path(__file__).parents[3]
 

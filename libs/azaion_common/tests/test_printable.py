@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from azaion_common.cli.root import print_error
-from azaion_common.detection.runtimes.outputs import Metadata
-from azaion_common.errors import PermanentError
-from azaion_common.printable import printable
-from azaion_common.runtime.logging import configure_logging
+from azaion_common.core.errors import PermanentError
+from azaion_common.core.logging import configure_logging
+from azaion_common.core.printable import printable
+from azaion_common.platform.cli.root import print_error
+from azaion_vision.runtimes.outputs import Metadata
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azaion_common.seldom import Seldom
+from azaion_common.core.seldom import Seldom
 
 
 def test_a_repeated_line_is_said_at_first_and_then_once_per_period() -> None:

@@ -50,7 +50,7 @@ def test_work_that_ends_by_itself_gives_its_result() -> None:
 
 DEMO_WITH_A_DEADLINE = """
 import asyncio, signal
-from azaion_common.runtime.deadline import Deadline
+from azaion_common.core.deadline import Deadline
 from azaion_demo.ending import ending_with_signals
 
 class Noted(Deadline):

@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from azaion_api.tokens import Identity, Role
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 
 PASSWORD = "correct horse battery staple"
 

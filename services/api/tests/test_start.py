@@ -19,8 +19,8 @@ from testservers.certificates import make_certificate
 from azaion_api.app import SERVICE, first_accounts
 from azaion_api.secret_files import create_once, credentials
 from azaion_api.web import create_app
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.http_server import Tls, listen, serve
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.http_server import Tls, listen, serve
 from azaion_common.testing import platform
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from azaion_api.tokens import REQUIRED, Identity, Role, Signer, load_key, new_key_pem
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 KEY = Ed25519PrivateKey.generate()
 SIGNER = Signer(KEY, lifetime_s=600)

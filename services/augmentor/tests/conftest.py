@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from azaion_augmentor.recipe import Recipe
-from azaion_common.events import BlobRef, Box, ImageSaved
+from azaion_common.contracts.events import BlobRef, Box, ImageSaved
 
 Picture = NDArray[np.uint8]
 Saved = Callable[..., ImageSaved]

@@ -14,7 +14,7 @@ from azaion_augmentor.augment import Augmenter, Drawn
 from azaion_augmentor.pictures import decode
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Task
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ import pytest
 from azaion_augmentor.adapters.pool import WorkerPool
 from azaion_augmentor.recipe import PixelTransform, Recipe
 from azaion_augmentor.tasks import Made, Task
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import pytest
 
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.transforms import pixel_transforms
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 PACKAGED = (Path(__file__).parents[1] / "src/azaion_augmentor/recipe.yaml").read_text(encoding="utf-8")
 

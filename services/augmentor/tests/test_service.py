@@ -14,13 +14,13 @@ from azaion_augmentor.app import SERVICE, serve
 from azaion_augmentor.batches import Batches
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Made, Task
-from azaion_common.events import BatchAugmented, Box, Event, ImageDeleted, ImageSaved, images
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.transports import ledger_path
-from azaion_common.streams import Message
+from azaion_common.contracts.events import BatchAugmented, Box, Event, ImageDeleted, ImageSaved, images
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.transports import ledger_path
+from azaion_common.platform.streams import Message
 from azaion_common.testing import platform
 
 pytestmark = pytest.mark.slow

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from azaion_common.detection.detections import Detections
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import AzaionError
-from azaion_common.events import Lineage, Metrics, ModelTrained
-from azaion_common.runtime.platform import Platform
+from azaion_common.contracts.events import Lineage, Metrics, ModelTrained
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.runtime.platform import Platform
 from azaion_common.testing import platform as embedded
 from azaion_exporter.exporting import Exporter
 from azaion_exporter.ports import ExportRequest, Opened
+from azaion_vision.detections import Detections
+from azaion_vision.runtimes.outputs import Thresholds
 
 CHECKPOINT = b"checkpoint"
 NAMES = ("car", "truck")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
-from azaion_common.toolchain import Toolchain
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.toolchain import Toolchain
 from azaion_exporter.adapters.onnx_runtime import OnnxRuntime, detect
 from azaion_exporter.adapters.ultralytics import UltralyticsSource, parse_predictions
 from azaion_exporter.ports import ExportRequest
+from azaion_vision.runtimes.outputs import Thresholds
 
 THRESHOLDS = Thresholds(0.001, 0.7, 300)
 FAKE_TOOLCHAIN = """

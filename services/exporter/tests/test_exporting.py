@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, create_engine
 
-from azaion_common.cli.model_events import contents
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import Event, ExportFailed, ModelExported
-from azaion_common.events.models import STREAM
-from azaion_common.jobs import Job
-from azaion_common.ledger.handler import Delivery, Outgoing
-from azaion_common.ledger.ledger import Ledger, sqlite_url
-from azaion_common.ledger.relay import Relay
-from azaion_common.ledger.worker import JobWorker
-from azaion_common.runtime.transports import blobs_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Record
+from azaion_common.contracts.events import Event, ExportFailed, ModelExported
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.cli.model_events import contents
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.handler import Delivery, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.relay import Relay
+from azaion_common.platform.ledger.worker import JobWorker
+from azaion_common.platform.runtime.transports import blobs_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Record
 from azaion_exporter.command import answers, find_trained, outcome
 from azaion_exporter.exporting import ExportDiffersError
 from azaion_exporter.handlers import Planner

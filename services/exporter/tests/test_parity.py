@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from azaion_common.detection.detections import Detections
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_exporter.parity import BEST_BOXES, compare, parity_threshold
+from azaion_vision.detections import Detections
 
 THRESHOLD = 0.25
 

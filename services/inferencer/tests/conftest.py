@@ -18,10 +18,10 @@ from looptest.tiny_model import tiny_model
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished, PackagePart, models
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
+from azaion_common.contracts.events import ModelPublished, PackagePart, models
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     FleetKeyWrapper,
     PackageMeta,
@@ -33,10 +33,10 @@ from azaion_common.packages import (
     split_package,
     wrap_context,
 )
-from azaion_common.runtime.platform import Platform, open_platform
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message
+from azaion_common.platform.runtime.platform import Platform, open_platform
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message
 from azaion_inferencer.model_slot import LoadedModel
 from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image, Shown
 

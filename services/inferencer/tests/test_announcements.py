@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.events import ModelPublished, ReleaseSignature
+from azaion_common.contracts.events import ModelPublished, ReleaseSignature
 from azaion_common.packages import signed, trusting, verified
 from azaion_inferencer.announcements import NONE, Hearing, Mark, Rules
 

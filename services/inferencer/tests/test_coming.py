@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.events import Event, ExportFailed, ModelPublished, ModelTrained, PublishFailed
+from azaion_common.contracts.events import Event, ExportFailed, ModelPublished, ModelTrained, PublishFailed
 from azaion_inferencer.coming import on_their_way
 
 ID = "0123456789abcdef"

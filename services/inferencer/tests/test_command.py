@@ -17,8 +17,8 @@ import typer
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_common.packages import (
     FleetKeyWrapper,
     PackageMeta,

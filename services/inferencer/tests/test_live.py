@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from azaion_common.errors import TransientError
+from azaion_common.core.errors import TransientError
 from azaion_inferencer.adapters.camera import open_camera
 from azaion_inferencer.adapters.live_source import Decode, LiveSource, Patience, SourceLostError
 from azaion_inferencer.adapters.network_stream import open_stream, shown_url

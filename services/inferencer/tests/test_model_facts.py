@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from azaion_common.detection.runtimes import load
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.model_file import read_model_file
+from azaion_vision.runtimes import load
 
 Releasing = Any
 ROWS = np.array([[0, 0, 8, 8, 0.5, 0], [9, 9, 20, 20, 0.5, 1]], np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot, warmed
 from azaion_inferencer.pipeline import run
 

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from azaion_common.detection.detections import Detections
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.film import _ENCODERS
@@ -27,6 +26,7 @@ from azaion_inferencer.adapters.window import Window
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import run
 from azaion_inferencer.ports import Frame, Shown, Sink
+from azaion_vision.detections import Detections
 
 Kit = Any
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.newest import Newest
 from azaion_inferencer.model_slot import ModelSlot
 from azaion_inferencer.pipeline import Outcome, run

@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from azaion_common.detection.detections import Detections
-from azaion_common.errors import TransientError
+from azaion_common.core.errors import TransientError
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.film import Film
 from azaion_inferencer.adapters.recording import Recording
 from azaion_inferencer.ports import Frame, Shown
 from azaion_inferencer.rotation import Limits
+from azaion_vision.detections import Detections
 
 HOUR = Limits(file_bytes=1 << 30, file_age_s=3600, series_bytes=1 << 34)
 

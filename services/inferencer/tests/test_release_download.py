@@ -14,8 +14,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.events.models import ModelPublished, PackagePart
+from azaion_common.contracts.events.models import ModelPublished, PackagePart
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 from azaion_common.packages import (
     FleetKeyWrapper,
     PackageMeta,
@@ -24,7 +24,7 @@ from azaion_common.packages import (
     split_package,
     wrap_context,
 )
-from azaion_common.storage import BlobStore
+from azaion_common.platform.storage import BlobStore
 from azaion_inferencer.adapters.release_download import Account, ReleaseDownload
 
 MODEL = bytes(range(256)) * 40

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
-from azaion_common.events import EpochMetrics, Event, ModelPublished, TrainingProgress, models
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
+from azaion_common.contracts.events import EpochMetrics, Event, ModelPublished, TrainingProgress, models
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.packages import signed, trusting, verified
-from azaion_common.streams import Record
+from azaion_common.platform.streams import Record
 from azaion_inferencer.adapters.release_feed import ReleaseFeed
 from azaion_inferencer.announcements import NONE, START, Look, Mark, Place, Rules
 from azaion_inferencer.current_model import Wanted, hear, keep_current

@@ -14,14 +14,14 @@ from threading import Event
 import numpy as np
 import pytest
 
-from azaion_common.detection.detections import Detections
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.json_lines import JsonLines
 from azaion_inferencer.adapters.line_file import LineFile
 from azaion_inferencer.adapters.line_series import LineSeries
 from azaion_inferencer.adapters.syncing import SyncedSoon
 from azaion_inferencer.ports import Frame, Shown
 from azaion_inferencer.rotation import Limits, Member, Names, surplus
+from azaion_vision.detections import Detections
 
 MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
 SMALL = Limits(file_bytes=400, file_age_s=3600, series_bytes=2000)

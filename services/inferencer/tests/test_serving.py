@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices, models
-from azaion_common.events.codec import decode
+from azaion_common.contracts.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices, models
+from azaion_common.contracts.events.codec import decode
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import signed
-from azaion_common.runtime.platform import Platform
-from azaion_common.streams import Message
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.streams import Message
 from azaion_inferencer import app
 from azaion_inferencer.adapters.kept_releases import KeptReleases
 from azaion_inferencer.adapters.release_feed import ReleaseFeed
@@ -338,7 +338,7 @@ async def test_the_command_runs_what_was_fetched_before_when_nobody_tells_of_new
     async with started(publishing):
         pass
     monkeypatch.setattr("azaion_inferencer.latest.NEWS_S", 0.05)
-    monkeypatch.setattr("azaion_common.streams.sqlite.SqliteEventLog.read", Nowhere.read)
+    monkeypatch.setattr("azaion_common.platform.streams.sqlite.SqliteEventLog.read", Nowhere.read)
 
     async with asyncio.timeout(20), serving_latest(publishing.platform.home, QUICK) as slot:
         assert slot.current.model_id == f"{1:016x}"

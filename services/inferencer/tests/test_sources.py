@@ -12,7 +12,7 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_inferencer.adapters.pictures import Pictures
 from azaion_inferencer.adapters.sources import open_source
 from azaion_inferencer.adapters.video_file import VideoFile

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_inferencer.trial import TrialJob
 from azaion_inferencer.trying import try_out
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_inferencer import watching
 from azaion_inferencer.adapters.line_series import LineSeries
 from azaion_inferencer.model_slot import ModelSlot

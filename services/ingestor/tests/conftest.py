@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from azaion_common.annotations.labels import detections_json
-from azaion_common.annotations.profiles import Action, Role
-from azaion_common.annotations.wire import AnnotationMessage
-from azaion_common.catalogue import Catalogue
+from azaion_annotations.labels import detections_json
+from azaion_common.contracts.annotations.profiles import Action, Role
+from azaion_common.contracts.annotations.wire import AnnotationMessage
+from azaion_common.contracts.catalogue import Catalogue
 
 MakeMessage = Callable[..., AnnotationMessage]
 

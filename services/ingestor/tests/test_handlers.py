@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from azaion_common.annotations.picture_limits import PictureLimits
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.annotations.profiles import Action, Role
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, BulkMessage, WireMessage
-from azaion_common.catalogue import Catalogue
-from azaion_common.ledger.handler import Delivery, Ready
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Record
+from azaion_annotations.picture_limits import PictureLimits
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.contracts.annotations.profiles import Action, Role
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, BulkMessage, WireMessage
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.platform.ledger.handler import Delivery, Ready
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Record
 from azaion_ingestor import records, tables
 from azaion_ingestor.handlers import Ingestor, Prepared
 from azaion_ingestor.inspector import Inspector

@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 from picturetest.attacks import ATTACKS, many_scans, png
 
-from azaion_common.annotations.labels import detections_json
-from azaion_common.annotations.profiles import STATUS_PROPERTY, Action, Role
-from azaion_common.annotations.wire import (
+from azaion_annotations.labels import detections_json
+from azaion_common.contracts.annotations.profiles import STATUS_PROPERTY, Action, Role
+from azaion_common.contracts.annotations.wire import (
     STREAM,
     AnnotationMessage,
     BulkMessage,
     encode_annotation,
     encode_bulk,
 )
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import (
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
     Event,
     ImageDeleted,
     ImageQuarantined,
@@ -35,11 +35,11 @@ from azaion_common.events import (
     dead_letters,
     images,
 )
-from azaion_common.events.codec import decode
-from azaion_common.runtime import dead_letters as letters_of_home
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.transports import ledger_path
-from azaion_common.streams import Message
+from azaion_common.contracts.events.codec import decode
+from azaion_common.platform.runtime import dead_letters as letters_of_home
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.transports import ledger_path
+from azaion_common.platform.streams import Message
 from azaion_common.testing import platform as embedded
 from azaion_ingestor.app import SERVICE
 from azaion_ingestor.metrics import EVENTS, NAMES_REFUSED

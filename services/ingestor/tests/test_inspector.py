@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from azaion_common.annotations.picture_limits import PictureLimits
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.errors import PermanentError
+from azaion_annotations.picture_limits import PictureLimits
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.core.errors import PermanentError
 from azaion_ingestor.inspector import REMEMBERED, Inspector
 
 FACTS = PictureFacts("image/jpeg", 640, 480, "0" * 16)

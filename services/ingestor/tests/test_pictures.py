@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, Box, ImageDeleted, ImageSaved, ImageValidated
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.contracts.events import BlobRef, Box, ImageDeleted, ImageSaved, ImageValidated
+from azaion_common.core.errors import PermanentError
 from azaion_ingestor.pictures import (
     Content,
     Incoming,

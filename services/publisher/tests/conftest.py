@@ -15,16 +15,16 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from azaion_common.events import ModelExported, Parity
-from azaion_common.events.models import STREAM
-from azaion_common.jobs import Job
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.relay import Relay
+from azaion_common.contracts.events import ModelExported, Parity
+from azaion_common.contracts.events.models import STREAM
 from azaion_common.packages import FleetKeyWrapper, trusting
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.transports import log_path
-from azaion_common.storage import BlobStore
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.relay import Relay
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.transports import log_path
+from azaion_common.platform.storage import BlobStore
 from azaion_common.testing import platform as embedded
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from azaion_common.events import ModelPublished
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.events.models import STREAM
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.contracts.events.models import STREAM
 from azaion_common.packages import load_trusted_keys, signed, trusting, verified
-from azaion_common.streams import Message
+from azaion_common.platform.streams import Message
 from azaion_publisher import tables
 from azaion_publisher.adapters.key_files import pin_public_key, trusted_keys
 from azaion_publisher.announced import Announced

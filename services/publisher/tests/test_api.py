@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_publisher.adapters.api import ApiSmallParts, read_credentials
 from azaion_publisher.retrying import MAX_TRIES, RetryBudget
 

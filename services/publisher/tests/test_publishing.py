@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, Event
-from azaion_common.events.models import STREAM
-from azaion_common.jobs import Job
-from azaion_common.ledger.handler import Delivery
-from azaion_common.ledger.worker import JobWorker
+from azaion_common.contracts.events import BlobRef, Event
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import FleetKeyWrapper, joined_parts, open_package
-from azaion_common.runtime.transports import blobs_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Record
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.handler import Delivery
+from azaion_common.platform.ledger.worker import JobWorker
+from azaion_common.platform.runtime.transports import blobs_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Record
 from azaion_publisher import packages
 from azaion_publisher.command import answers, find_export, outcome
 from azaion_publisher.handlers import Planner

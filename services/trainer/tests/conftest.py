@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import AzaionError
-from azaion_common.events import (
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
     BatchAugmented,
     BlobRef,
     Box,
@@ -28,12 +27,13 @@ from azaion_common.events import (
     images,
     models,
 )
-from azaion_common.events.codec import decode
-from azaion_common.events.models import Hardware
-from azaion_common.ledger.handler import Delivery, Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.platform import Platform
-from azaion_common.streams import Record
+from azaion_common.contracts.events.codec import decode
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.ledger.handler import Delivery, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.streams import Record
 from azaion_common.testing import platform as embedded
 from azaion_trainer.dataset import Formation, ReadyPicture, form_dataset
 from azaion_trainer.evaluation import Found

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import EpochMetrics
-from azaion_common.events.models import Hardware
-from azaion_common.runtime.platform import Platform
-from azaion_common.toolchain import Toolchain
+from azaion_common.contracts.events import EpochMetrics
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.toolchain import Toolchain
 from azaion_trainer.adapters import dataset_folder
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders, verify_folder
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining, epoch_metrics, read_detections

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.platform import Platform
-from azaion_common.toolchain import Toolchain
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.toolchain import Toolchain
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
 from azaion_trainer.app import check_overrides, niceness, run
 from azaion_trainer.settings import TrainerSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.asking import check_own, check_theirs, parse_settings
 from azaion_trainer.ports import KnownSettings
 

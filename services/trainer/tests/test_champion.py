@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from azaion_common.events import Metrics
+from azaion_common.contracts.events import Metrics
 from azaion_trainer.champion import compare, resample_weights
 from azaion_trainer.evaluation import IOU_THRESHOLDS, Evaluation, Found, Matches, Sample, Truth, evaluate
 

@@ -14,8 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     EpochMetrics,
     Event,
     Lineage,
@@ -24,9 +23,10 @@ from azaion_common.events import (
     TrainingProgress,
     TrainingStarted,
 )
-from azaion_common.events.models import STREAM
-from azaion_common.ledger.handler import Outgoing
-from azaion_common.runtime.platform import Platform
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.ledger.handler import Outgoing
+from azaion_common.platform.runtime.platform import Platform
 from azaion_trainer import command
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
 from azaion_trainer.asking import parse_settings

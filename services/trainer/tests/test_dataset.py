@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.certificate import Certificate, certify, decode_certificate, verify
 from azaion_trainer.classes import map_labels
 from azaion_trainer.dataset import Formation, ReadyPicture

@@ -11,7 +11,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.evaluation import Found, Matches, Sample, Truth, average_precision, evaluate, match_class
 
 CLASSES = ("car", "bus", "tree")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azaion_common.events import Metrics
+from azaion_common.contracts.events import Metrics
 from azaion_trainer.gate import GateRules, objection, remark
 
 RULES = GateRules(min_map50=0.1, min_test_groups=5, few_test_groups="warn")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_common.annotations.origins import origin_of
+from azaion_annotations.origins import origin_of
 from azaion_trainer.groups import GroupingRules, Neighbourhood, Picture, find_groups
 
 RULES = GroupingRules(gap_s=10.0, hash_distance=12)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from azaion_common.annotations.origins import FileOrigin, origin_of
-from azaion_common.errors import PermanentError
-from azaion_common.events import ImageDeleted, ImageQuarantined, ImageValidated
-from azaion_common.jobs import JobQueue
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.platform import Platform
+from azaion_annotations.origins import FileOrigin, origin_of
+from azaion_common.contracts.events import ImageDeleted, ImageQuarantined, ImageValidated
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import JobQueue
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.platform import Platform
 from azaion_trainer.groups import GroupingRules, find_groups
 from azaion_trainer.pictures import Stock, mark_used, read_situation, read_stock
 from azaion_trainer.schedule import ScheduleRules, Situation

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.events.models import Hardware
+from azaion_common.contracts.events.models import Hardware
 from azaion_trainer.parameters import TrainingWishes
 from azaion_trainer.plan import Prospect, TrainingPlan, duration, plan_training
 

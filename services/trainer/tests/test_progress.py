@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azaion_common.events import EpochMetrics, TrainingProgress, TrainingStarted
+from azaion_common.contracts.events import EpochMetrics, TrainingProgress, TrainingStarted
 from azaion_trainer.progress import RunProgress
 
 RUN = "1" * 64

@@ -12,8 +12,7 @@ import pytest
 from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     DatasetFormed,
     EpochMetrics,
     ModelRejected,
@@ -22,9 +21,10 @@ from azaion_common.events import (
     TrainingProgress,
     TrainingStarted,
 )
-from azaion_common.jobs import Job
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.platform import Platform
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.platform import Platform
 from azaion_trainer import metrics
 from azaion_trainer.adapters.dataset_folder import verify_folder
 from azaion_trainer.app import make_trainer, serve

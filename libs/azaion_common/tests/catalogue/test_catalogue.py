@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import PermanentError
 
 DEPLOYED = Path(__file__).parents[4] / "deploy" / "catalogues"
 THREE = {"Norm": 0, "Wint": 20, "Night": 40}

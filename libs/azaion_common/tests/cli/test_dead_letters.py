@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from azaion_common.cli.root import build_app
-from azaion_common.runtime import dead_letters
-from azaion_common.runtime.dead_letters import DeadLetter
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.runtime import dead_letters
+from azaion_common.platform.runtime.dead_letters import DeadLetter
 
 HOSTILE = "class \x1b]0;owned\x07\x1b[2J is in no catalogue"
 

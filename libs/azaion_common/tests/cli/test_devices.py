@@ -11,13 +11,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from azaion_common.cli.devices import fold, register
-from azaion_common.events import ModelLoaded, ModelLoadFailed, devices
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import Envelope, wrap
-from azaion_common.runtime.transports import log_path
-from azaion_common.streams import Message
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.contracts.events import ModelLoaded, ModelLoadFailed, devices
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import Envelope, wrap
+from azaion_common.platform.cli.devices import fold, register
+from azaion_common.platform.runtime.transports import log_path
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

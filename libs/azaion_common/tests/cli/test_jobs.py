@@ -13,9 +13,7 @@ import typer
 from sqlalchemy import MetaData
 from typer.testing import CliRunner
 
-from azaion_common.cli import doctor, jobs
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     EpochMetrics,
     Event,
     TrainingFailed,
@@ -23,8 +21,10 @@ from azaion_common.events import (
     TrainingStarted,
     models,
 )
-from azaion_common.events.models import Hardware
-from azaion_common.ledger.handler import Outgoing
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.cli import doctor, jobs
+from azaion_common.platform.ledger.handler import Outgoing
 from azaion_common.testing import platform as open_platform
 
 Call = Callable[..., Any]

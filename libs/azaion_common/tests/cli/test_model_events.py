@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from azaion_common.cli import model_events
-from azaion_common.cli.patience import Patience
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.cli import model_events
+from azaion_common.platform.cli.patience import Patience
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 
 async def test_who_waits_for_a_service_that_does_not_run_is_told_so(

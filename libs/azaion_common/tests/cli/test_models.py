@@ -12,10 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from azaion_common.cli import model_records as records_of_models
-from azaion_common.cli import models as commands
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     BlobRef,
     ClassMetrics,
     EpochMetrics,
@@ -28,14 +25,17 @@ from azaion_common.events import (
     TrainingProgress,
     models,
 )
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.events.models import Hardware
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import blobs_path, log_path, open_blobs
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message, Record
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.cli import model_records as records_of_models
+from azaion_common.platform.cli import models as commands
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.runtime.transports import blobs_path, log_path, open_blobs
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message, Record
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 FIRST, SECOND = "a" * 16, "b" * 16
 

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from azaion_common.cli.patience import Patience
+from azaion_common.platform.cli.patience import Patience
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then() -> None:

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from azaion_common.cli.picture_progress import LINE_EVERY_S, StageProgress
+from azaion_common.platform.cli.picture_progress import LINE_EVERY_S, StageProgress
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then() -> None:

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import MetaData
 from typer.testing import CliRunner
 
-from azaion_common.cli import doctor
-from azaion_common.cli.release_books import PUBLIC_KEYS, judge
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished, PackagePart, models
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
+from azaion_common.contracts.events import ModelPublished, PackagePart, models
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import public_pem, signed, trusting
-from azaion_common.streams import Message
+from azaion_common.platform.cli import doctor
+from azaion_common.platform.cli.release_books import PUBLIC_KEYS, judge
+from azaion_common.platform.streams import Message
 from azaion_common.testing import platform
 
 KEY, STRANGER = (Ed25519PrivateKey.from_private_bytes(seed * 32) for seed in (b"s", b"x"))

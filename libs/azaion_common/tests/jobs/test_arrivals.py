@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from azaion_common.jobs.rabbitmq.intake import Arrivals
+from azaion_common.platform.jobs.rabbitmq.intake import Arrivals
 
 Callback = Callable[[Any], Awaitable[None]]
 

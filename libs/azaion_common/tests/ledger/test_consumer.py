@@ -18,21 +18,21 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table
 
-from azaion_common.errors import PermanentError, SetupError, TransientError
-from azaion_common.events import ImageDeleted, images
-from azaion_common.events.codec import decode, encode
-from azaion_common.events.envelope import wrap
-from azaion_common.ledger import batch as batch_module
-from azaion_common.ledger import consumer as consumer_module
-from azaion_common.ledger import inbox, letters
-from azaion_common.ledger.accounting import StreamAccount, account, cursors
-from azaion_common.ledger.batch import BatchWork
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing, Ready
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.platform import Platform
-from azaion_common.streams import Message, Record
+from azaion_common.contracts.events import ImageDeleted, images
+from azaion_common.contracts.events.codec import decode, encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import PermanentError, SetupError, TransientError
+from azaion_common.platform.ledger import batch as batch_module
+from azaion_common.platform.ledger import consumer as consumer_module
+from azaion_common.platform.ledger import inbox, letters
+from azaion_common.platform.ledger.accounting import StreamAccount, account, cursors
+from azaion_common.platform.ledger.batch import BatchWork
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne, Outgoing, Ready
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.streams import Message, Record
 from azaion_common.testing import platform as open_platform
 
 TABLES = MetaData()

@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData
 
-from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
-from azaion_common.events import ImageDeleted, images
-from azaion_common.events.codec import decode
-from azaion_common.jobs import Job, JobQueue
-from azaion_common.ledger import tables
-from azaion_common.ledger.handler import Effect, NewJob, Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.worker import Finish, JobWorker
-from azaion_common.runtime.platform import Platform
+from azaion_common.contracts.events import ImageDeleted, images
+from azaion_common.contracts.events.codec import decode
+from azaion_common.core.errors import AzaionError, PermanentError, SetupError, TransientError
+from azaion_common.platform.jobs import Job, JobQueue
+from azaion_common.platform.ledger import tables
+from azaion_common.platform.ledger.handler import Effect, NewJob, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.worker import Finish, JobWorker
+from azaion_common.platform.runtime.platform import Platform
 from azaion_common.testing import platform as open_platform
 
 Run = Callable[[Job], Awaitable[Finish]]

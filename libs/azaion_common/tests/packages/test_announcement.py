@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished, PackagePart, ReleaseSignature
-from azaion_common.events.codec import decode, encode
-from azaion_common.events.envelope import wrap
+from azaion_common.contracts.events import ModelPublished, PackagePart, ReleaseSignature
+from azaion_common.contracts.events.codec import decode, encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     load_or_create_signing_key,
     load_trusted_keys,

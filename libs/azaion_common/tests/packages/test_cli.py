@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from azaion_common.cli import package as package_commands
-from azaion_common.errors import AzaionError
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli import package as package_commands
 
 Run = Callable[..., Any]
 

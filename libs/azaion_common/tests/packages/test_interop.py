@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.stream import decrypt_stream, encrypt_stream
 
 FIRST = (1 << 20) - 40 - 16

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_common.packages import (
     PackageMeta,
     extract_package,

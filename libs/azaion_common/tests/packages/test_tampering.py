@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     PackageMeta,
     extract_package,

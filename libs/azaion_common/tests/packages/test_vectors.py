@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import PackageMeta, open_package, seal_package
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "v1.json").read_text())

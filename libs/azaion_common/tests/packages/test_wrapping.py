@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     FleetKeyWrapper,
     KeyWrapper,

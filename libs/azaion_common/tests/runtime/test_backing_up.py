@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.runtime import backing_up
-from azaion_common.runtime.backing_up import back_up
-from azaion_common.runtime.platform import Platform, open_platform
-from azaion_common.runtime.throwing_away import Rules, throw_away
-from azaion_common.runtime.transports import blobs_path, ledger_path, log_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.runtime import backing_up
+from azaion_common.platform.runtime.backing_up import back_up
+from azaion_common.platform.runtime.platform import Platform, open_platform
+from azaion_common.platform.runtime.throwing_away import Rules, throw_away
+from azaion_common.platform.runtime.transports import blobs_path, ledger_path, log_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message
 
 METADATA = sa.MetaData()
 LOAVES = sa.Table("loaves", METADATA, sa.Column("name", sa.String))

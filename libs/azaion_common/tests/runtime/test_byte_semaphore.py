@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from azaion_common.runtime.byte_semaphore import ByteSemaphore
+from azaion_common.core.byte_semaphore import ByteSemaphore
 
 
 async def test_no_more_than_there_is_room_for() -> None:

@@ -6,9 +6,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime import discovery
-from azaion_common.runtime.service import Service
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime import discovery
+from azaion_common.platform.runtime.service import Service
 
 
 async def _serve(_platform: object) -> None:

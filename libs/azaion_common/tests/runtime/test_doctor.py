@@ -13,11 +13,11 @@ import typer
 from sqlalchemy import MetaData
 from typer.testing import CliRunner, Result
 
-from azaion_common.cli import doctor, root
-from azaion_common.errors import AzaionError
-from azaion_common.ledger import inbox
-from azaion_common.runtime.transports import ledger_path
-from azaion_common.streams import Message
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli import doctor, root
+from azaion_common.platform.ledger import inbox
+from azaion_common.platform.runtime.transports import ledger_path
+from azaion_common.platform.streams import Message
 from azaion_common.testing import platform
 
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from azaion_common.runtime import health
-from azaion_common.runtime.health import Health
+from azaion_common.platform.runtime import health
+from azaion_common.platform.runtime.health import Health
 
 
 def facts(state: Health) -> tuple[bool, dict[str, str]]:

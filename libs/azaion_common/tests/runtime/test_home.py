@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, text
 
-from azaion_common.errors import AzaionError, SetupError
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.home import close_private, make_home
-from azaion_common.runtime.settings import PlatformSettings, home_from
-from azaion_common.runtime.transports import ledger_path, ledger_url, log_path, queue_path
-from azaion_common.streams import Message
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.core.errors import AzaionError, SetupError
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.home import close_private, make_home
+from azaion_common.platform.runtime.settings import PlatformSettings, home_from
+from azaion_common.platform.runtime.transports import ledger_path, ledger_url, log_path, queue_path
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 ODD_NAMES = ("what?mode=ro", "100%20", "a #1 b", "лес и дом", "file:x", "[x]*", "semi;colon&amp", "a+b")
 
@@ -124,8 +124,8 @@ def test_a_path_that_no_home_can_have_is_one_error(name: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from azaion_common.cli import root; sys.argv = ['azaion', '--version']; root.main()",
-        "from azaion_common.runtime import discovery; discovery.service_names()",
+        "from azaion_common.platform.cli import root; sys.argv = ['azaion', '--version']; root.main()",
+        "from azaion_common.platform.runtime import discovery; discovery.service_names()",
     ],
 )
 def test_the_version_needs_no_database_library(code: str) -> None:

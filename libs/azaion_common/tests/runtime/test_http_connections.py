@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from azaion_common.runtime.http_connections import Connections, client_of
+from azaion_common.platform.runtime.http_connections import Connections, client_of
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 import h11
 import pytest
 
-from azaion_common.runtime.http_requests import MAX_HEAD_BYTES, MAX_HEAD_LINES, StrictConnection
+from azaion_common.platform.runtime.http_requests import MAX_HEAD_BYTES, MAX_HEAD_LINES, StrictConnection
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from azaion_common.runtime.health import Health
-from azaion_common.runtime.http_server import READ_BYTES, Limits, listen, serve
-from azaion_common.runtime.ops_server import ops_server
+from azaion_common.platform.runtime.health import Health
+from azaion_common.platform.runtime.http_server import READ_BYTES, Limits, listen, serve
+from azaion_common.platform.runtime.ops_server import ops_server
 
 pytestmark = pytest.mark.slow
 
@@ -244,7 +244,7 @@ async def test_a_request_that_cannot_be_read_gets_a_problem(request_bytes: bytes
 
 async def test_a_stop_does_not_wait_for_the_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silent clients, half a body, answers that nobody takes: all end within the grace."""
-    monkeypatch.setattr("azaion_common.runtime.http_server.GRACE_S", 2)
+    monkeypatch.setattr("azaion_common.platform.runtime.http_server.GRACE_S", 2)
     async with contextlib.AsyncExitStack() as stack:
         async with running(take_all, Limits()) as server:
             for start in (b"", b"GET /", POST + b"Content-Length: 1000\r\n\r\nx", GET):

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.ledger.ledger import Ledger, sqlite_url
-from azaion_common.runtime.health import Health
-from azaion_common.runtime.ops_server import ops_server
-from azaion_common.storage import doorbell
-from azaion_common.storage.doorbell import Doorbell
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.runtime.health import Health
+from azaion_common.platform.runtime.ops_server import ops_server
+from azaion_common.platform.storage import doorbell
+from azaion_common.platform.storage.doorbell import Doorbell
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 WATCHED_S = 1.0
 MOST_WAKINGS = 10

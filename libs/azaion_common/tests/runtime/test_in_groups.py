@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from azaion_common.runtime.in_groups import InGroups
+from azaion_common.core.in_groups import InGroups
 
 
 class Doubling:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from azaion_common.runtime.lookahead import IN_HAND, with_following
+from azaion_common.core.lookahead import IN_HAND, with_following
 
 
 async def numbers(count: int, pause_s: float = 0.0, error: Exception | None = None) -> AsyncIterator[int]:

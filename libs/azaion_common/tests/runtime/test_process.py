@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.runtime import process
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.process import run_services
-from azaion_common.runtime.service import Service
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.runtime import process
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.process import run_services
+from azaion_common.platform.runtime.service import Service
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +26,11 @@ Started = Callable[..., subprocess.Popen[str]]
 PROGRAM = """
 import asyncio, os, re, subprocess, sys, threading, time
 from pathlib import Path
-from azaion_common.cli.root import print_error
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.runtime import process
-from azaion_common.runtime.logging import configure_logging
-from azaion_common.runtime.service import Service
+from azaion_common.platform.cli.root import print_error
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.runtime import process
+from azaion_common.core.logging import configure_logging
+from azaion_common.platform.runtime.service import Service
 
 process.DRAIN_S, process.EXIT_HARD_S = 0.5, 1.0
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime import transports
-from azaion_common.runtime.settings import PlatformSettings
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime import transports
+from azaion_common.platform.runtime.settings import PlatformSettings
 
 BLOBS = {
     "blobs_url": "s3://pictures",

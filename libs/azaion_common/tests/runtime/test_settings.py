@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.settings import PlatformSettings, ServiceSettings, home_from
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.settings import PlatformSettings, ServiceSettings, home_from
 
 
 class BakerySettings(ServiceSettings):

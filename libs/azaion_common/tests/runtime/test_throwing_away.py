@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     BatchAugmented,
     BlobRef,
     Event,
@@ -29,15 +28,22 @@ from azaion_common.events import (
     images,
     models,
 )
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.ledger import tables
-from azaion_common.ledger.handler import Outgoing
-from azaion_common.runtime.platform import Platform, open_platform
-from azaion_common.runtime.throwing_away import BLOBS, LEFT_OVER, Rules, nothing_is_thrown_away, throw_away
-from azaion_common.runtime.transports import blobs_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.ledger import tables
+from azaion_common.platform.ledger.handler import Outgoing
+from azaion_common.platform.runtime.platform import Platform, open_platform
+from azaion_common.platform.runtime.throwing_away import (
+    BLOBS,
+    LEFT_OVER,
+    Rules,
+    nothing_is_thrown_away,
+    throw_away,
+)
+from azaion_common.platform.runtime.transports import blobs_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message
 
 METADATA = sa.MetaData()
 LOAVES = sa.Table("loaves", METADATA, sa.Column("facts", sa.JSON), sa.Column("raw", sa.LargeBinary))

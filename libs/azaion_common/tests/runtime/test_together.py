@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from azaion_common.runtime.together import all_ended
+from azaion_common.platform.runtime.together import all_ended
 
 
 async def test_a_failure_is_told_when_all_have_ended() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.toolchain import STDERR_LINES, Toolchain
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
+from azaion_common.platform.toolchain import STDERR_LINES, Toolchain
 
 CHILD = """
 import json, os, signal, subprocess, sys, threading, time
@@ -159,8 +159,8 @@ async def test_a_child_that_lingers_after_its_result_is_ended(
     toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was asked for is there: nobody waits for ever for a child to end by itself."""
-    monkeypatch.setattr("azaion_common.toolchain.LEAVE_S", 0.1)
-    monkeypatch.setattr("azaion_common.toolchain.TERMINATE_S", 0.1)
+    monkeypatch.setattr("azaion_common.platform.toolchain.LEAVE_S", 0.1)
+    monkeypatch.setattr("azaion_common.platform.toolchain.TERMINATE_S", 0.1)
 
     result = await toolchain.run({"do": "linger"})
 
@@ -172,7 +172,7 @@ async def test_cancelling_ends_the_child(
     toolchain: Toolchain, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked first, and killed when it does not listen; nothing is left running."""
-    monkeypatch.setattr("azaion_common.toolchain.TERMINATE_S", 0.5)
+    monkeypatch.setattr("azaion_common.platform.toolchain.TERMINATE_S", 0.5)
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def note(line: Line) -> None:
@@ -203,7 +203,7 @@ async def test_an_error_of_the_listener_ends_the_child(toolchain: Toolchain) -> 
 
 PARENT = """
 import asyncio, sys
-from azaion_common.toolchain import Toolchain
+from azaion_common.platform.toolchain import Toolchain
 
 async def show(line):
     print(line["pid"], flush=True)

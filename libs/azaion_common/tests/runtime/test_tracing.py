@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from azaion_common import tracing
+from azaion_common.core import tracing
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_what_went_wrong_is_marked(recorded: InMemorySpanExporter) -> None:
 
 def test_nothing_of_opentelemetry_is_loaded_without_a_collector() -> None:
     """Edge devices pay nothing for what they do not use."""
-    program = "import sys, azaion_common.ledger.worker, azaion_common.runtime.process; print([m for m in sys.modules if 'opentelemetry' in m])"
+    program = "import sys, azaion_common.platform.ledger.worker, azaion_common.platform.runtime.process; print([m for m in sys.modules if 'opentelemetry' in m])"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

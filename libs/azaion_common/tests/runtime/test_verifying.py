@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from azaion_common.cli.root import build_app
-from azaion_common.errors import AzaionError
-from azaion_common.events import BlobRef, ImageSaved, images
-from azaion_common.events.codec import encode
-from azaion_common.events.envelope import wrap
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.transports import blobs_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams import Message
+from azaion_common.contracts.events import BlobRef, ImageSaved, images
+from azaion_common.contracts.events.codec import encode
+from azaion_common.contracts.events.envelope import wrap
+from azaion_common.core.errors import AzaionError
+from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.transports import blobs_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams import Message
 
 PICTURE, VARIANT = b"a picture", b"a variant of a picture that was deleted"
 

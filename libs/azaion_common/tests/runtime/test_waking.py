@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.storage import doorbell
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.storage import doorbell
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 Started = Callable[..., subprocess.Popen[str]]
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from azaion_common.jobs.sqlite import SqliteJobQueue
-from azaion_common.streams import Message
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.jobs.sqlite import SqliteJobQueue
+from azaion_common.platform.streams import Message
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 async def main(folder):
     async with SqliteEventLog.open(folder / "log.sqlite") as log, SqliteJobQueue.open(folder / "queue.sqlite") as jobs:
@@ -36,7 +36,7 @@ asyncio.run(main(Path(sys.argv[1])))
 def no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wakes up in these tests was woken."""
     monkeypatch.setattr(doorbell, "HEARTBEAT_S", 600.0)
-    monkeypatch.setattr("azaion_common.jobs.sqlite.RECHECK_S", 600.0)
+    monkeypatch.setattr("azaion_common.platform.jobs.sqlite.RECHECK_S", 600.0)
 
 
 async def test_a_reader_and_a_worker_are_woken_by_another_process(tmp_path: Path, started: Started) -> None:

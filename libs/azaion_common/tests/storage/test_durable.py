@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import make_folder, make_private_folder, storage_errors, write_file
+from azaion_common.core.durable import make_folder, make_private_folder, storage_errors, write_file
+from azaion_common.core.errors import PermanentError
 
 
 def _write(path: Path) -> None:

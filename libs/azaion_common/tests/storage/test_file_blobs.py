@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import TransientError
-from azaion_common.storage import durable
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.core import durable
+from azaion_common.core.errors import TransientError
+from azaion_common.platform.storage.files import FileBlobStore
 
 MANY = 16
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.annotations.profiles import Action
-from azaion_common.annotations.wire import STREAM, AnnotationMessage, encode_annotation
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.platform import open_platform
-from azaion_common.runtime.transports import blobs_path
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.storage.healing import HealingBlobs
-from azaion_common.streams import Message
+from azaion_common.contracts.annotations.profiles import Action
+from azaion_common.contracts.annotations.wire import STREAM, AnnotationMessage, encode_annotation
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.platform import open_platform
+from azaion_common.platform.runtime.transports import blobs_path
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.storage.healing import HealingBlobs
+from azaion_common.platform.streams import Message
 
 ORIGINAL, VARIANT = b"an original", b"a variant of it"
 

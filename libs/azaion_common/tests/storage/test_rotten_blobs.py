@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage.files import FileBlobStore
 
 SOUND = b"a picture, byte by byte"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azaion_common.storage.s3.budget import RetryBudget
+from azaion_common.platform.storage.s3.budget import RetryBudget
 
 
 def _requests(budget: RetryBudget, calls: int, tries: int = 6) -> int:

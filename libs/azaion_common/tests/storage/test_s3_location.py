@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.s3.location import S3Location
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage.s3.location import S3Location
 
 SHA256 = "ab" * 32
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
-from azaion_common.errors import TransientError
-from azaion_common.ledger.ledger import Ledger, sqlite_url
-from azaion_common.storage.files import FileBlobStore
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.core.errors import TransientError
+from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.storage.files import FileBlobStore
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 Opening = Callable[[Path], AbstractAsyncContextManager[object]]
 

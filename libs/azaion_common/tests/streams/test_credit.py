@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.streams.rabbitmq.subscription import (
+from azaion_common.platform.streams.rabbitmq.subscription import (
     BUFFER_BYTES,
     FIRST_CREDIT,
     MOST_CREDIT,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from azaion_common.streams import Message, sqlite
-from azaion_common.streams.sqlite import SqliteEventLog
+from azaion_common.platform.streams import Message, sqlite
+from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 
 async def test_large_messages_come_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

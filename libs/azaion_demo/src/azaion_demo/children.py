@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.discovery import service_names
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.discovery import service_names
 
 STOP_S = 18.5
 """A process of services ends within 18 s of the signal."""
@@ -119,7 +119,7 @@ async def _lines(stream: asyncio.StreamReader | None) -> list[str]:
 
 async def _start(*arguments: str, stdout: Any, stderr: Any) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "azaion_common.cli.tethered", str(os.getpid()), *arguments,
+        sys.executable, "-m", "azaion_common.platform.cli.tethered", str(os.getpid()), *arguments,
         stdout=stdout, stderr=stderr, start_new_session=True,
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from azaion_common.cli.output import print_json
-from azaion_common.runtime.settings import home_from
+from azaion_common.platform.cli.output import print_json
+from azaion_common.platform.runtime.settings import home_from
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def demo(
     Ctrl-C stops it with all its services; the same command goes on where it was.
     """
     # What the demo needs is imported here: `azaion --help` need not wait for it.
-    from azaion_common.runtime.deadline import Deadline  # noqa: PLC0415
+    from azaion_common.core.deadline import Deadline  # noqa: PLC0415
     from azaion_demo.ending import ending_with_signals  # noqa: PLC0415
     from azaion_demo.inputs import checked  # noqa: PLC0415
     from azaion_demo.report import write_report  # noqa: PLC0415

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from azaion_common.runtime.deadline import Deadline
+from azaion_common.core.deadline import Deadline
 
 Result = TypeVar("Result")
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from azaion_common.events import datasets, images, models
-from azaion_common.events.codec import UnknownEventType, decode
-from azaion_common.streams import EventLog
+from azaion_common.contracts.events import datasets, images, models
+from azaion_common.contracts.events.codec import UnknownEventType, decode
+from azaion_common.platform.streams import EventLog
 from azaion_demo.loop_state import LoopState
 
 STREAMS = (images.STREAM, datasets.STREAM, models.STREAM)

@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 import av.error
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.home import make_home
-from azaion_common.storage.durable import write_file
+from azaion_common.core.durable import write_file
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.home import make_home
 
 STATE_FILE = "demo.json"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     BatchAugmented,
     DatasetFormed,
     ExportFailed,
@@ -21,7 +20,8 @@ from azaion_common.events import (
     TrainingProgress,
     TrainingStarted,
 )
-from azaion_common.events.envelope import Envelope
+from azaion_common.contracts.events.envelope import Envelope
+from azaion_common.core.errors import PermanentError
 
 _BEGINS = {"model.trained.v1": "export", "model.exported.v1": "publish"}
 """Stages that begin with the event that ends the one before."""

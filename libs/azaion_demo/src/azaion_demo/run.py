@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from azaion_common.annotations.labels import parse_detections
-from azaion_common.annotations.publish import PreparedImport, send_import
-from azaion_common.errors import PermanentError
-from azaion_common.jobs import JobQueue
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import open_jobs, open_log
-from azaion_common.streams import EventLog
+from azaion_annotations.labels import parse_detections
+from azaion_annotations.publish import PreparedImport, send_import
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import JobQueue
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.runtime.transports import open_jobs, open_log
+from azaion_common.platform.streams import EventLog
 from azaion_demo import children
 from azaion_demo.following import Follower
 from azaion_demo.inputs import Inputs, add_seconds, check_home, claim_home

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from azaion_common.annotations.publish import PreparedImport, prepare_import
-from azaion_common.catalogue import Catalogue
-from azaion_common.runtime.home import make_home
-from azaion_common.runtime.settings import FILE_NAME
-from azaion_common.storage.durable import write_file
+from azaion_annotations.publish import PreparedImport, prepare_import
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.durable import write_file
+from azaion_common.platform.runtime.home import make_home
+from azaion_common.platform.runtime.settings import FILE_NAME
 from azaion_demo.children import free_port
 from azaion_demo.inputs import Inputs
 from azaion_demo.recipe import Recipe

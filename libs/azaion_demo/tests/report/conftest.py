@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import (
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
     BatchAugmented,
     BlobRef,
     Box,
@@ -36,8 +36,8 @@ from azaion_common.events import (
     TrainingStarted,
     Variant,
 )
-from azaion_common.events.models import Hardware
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.platform.storage.files import FileBlobStore
 from azaion_demo.loop_state import LoopState
 from azaion_demo.run import Outcome
 from azaion_demo.workspace import Material

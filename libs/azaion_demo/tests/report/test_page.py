@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_demo.report import write_report
 from azaion_demo.run import Outcome
 

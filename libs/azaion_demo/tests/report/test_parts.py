@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from azaion_common.events import BatchAugmented, BlobRef, Box, ImageSaved
+from azaion_common.contracts.events import BatchAugmented, BlobRef, Box, ImageSaved
 from azaion_demo.report import wording
 from azaion_demo.report.charts import Series, group_strip, line_chart, nice_ticks
 from azaion_demo.report.clip_score import score

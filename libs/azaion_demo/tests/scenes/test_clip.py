@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes import CLASS_NAMES, Clip, clip, generate_clip
 
 pytestmark = pytest.mark.slow

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from azaion_common.annotations.origins import recording_of
-from azaion_common.annotations.publish import prepare_import
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
+from azaion_annotations.origins import recording_of
+from azaion_annotations.publish import prepare_import
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes import generate_pictures
 from azaion_demo.scenes.pen import Pixels
 

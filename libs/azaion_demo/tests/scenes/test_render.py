@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes import (
     CLASS_NAMES,
     MIN_VISIBLE_SHARE,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from azaion_api.ports import Database, Readings
 from azaion_api.tables import USERS
 from azaion_api.tokens import Identity, Role
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 
 _HASHERS_AT_ONCE = 2
 _WAITING_AT_MOST = 64

@@ -16,10 +16,10 @@ from azaion_api.settings import ApiSettings
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Role, Signer, load_key, new_key_pem
 from azaion_api.web import create_app
-from azaion_common.runtime.http_server import Limits, Tls, listen, serve
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.platform.runtime.http_server import Limits, Tls, listen, serve
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Service
+from azaion_common.platform.storage.files import FileBlobStore
 
 _HTTP_PORT = 80
 _log = structlog.get_logger(__name__)

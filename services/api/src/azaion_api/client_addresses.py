@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from azaion_common.runtime.http_connections import Network, is_in, parsed
+from azaion_common.platform.runtime.http_connections import Network, is_in, parsed
 
 MAX_HOPS = 32
 

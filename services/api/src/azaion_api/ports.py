@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from azaion_common.events.references import BlobRef
+from azaion_common.contracts.events.references import BlobRef
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 10

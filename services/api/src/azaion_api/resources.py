@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 
 from azaion_api.ports import Database, Files, Readings
 from azaion_api.tables import RESOURCES
-from azaion_common.annotations.names import is_safe_name
-from azaion_common.errors import PermanentError
+from azaion_common.contracts.annotations.names import is_safe_name
+from azaion_common.core.errors import PermanentError
 
 _SMALL_BYTES = 64 * 1024
 _MOST_AT_HAND = 128

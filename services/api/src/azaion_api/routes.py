@@ -24,7 +24,7 @@ from azaion_api.problems import Refused
 from azaion_api.resources import Resources, check_name
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Identity, Role, Signer
-from azaion_common.runtime.http_connections import client_of
+from azaion_common.platform.runtime.http_connections import client_of
 
 router = APIRouter()
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import fsync_folder, make_private_folder, storage_errors
+from azaion_common.core.durable import fsync_folder, make_private_folder, storage_errors
+from azaion_common.core.errors import PermanentError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from azaion_api.tokens import MAX_LIFETIME_S
-from azaion_common.runtime.http_connections import Network
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.platform.runtime.http_connections import Network
+from azaion_common.platform.runtime.settings import ServiceSettings
 
 
 def _listed(value: object) -> object:

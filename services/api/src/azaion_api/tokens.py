@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.utils import base64url_decode, base64url_encode
 
 from azaion_api.strict_json import strict_json
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from azaion_api import description, problems, routes
 from azaion_api.client_addresses import TrueClient
 from azaion_api.middleware import SafeHeaders
-from azaion_common.runtime.http_connections import Network
+from azaion_common.platform.runtime.http_connections import Network
 
 
 def create_app(services: routes.Services, *, docs: bool, trusted_proxies: Sequence[Network] = ()) -> FastAPI:

@@ -15,15 +15,15 @@ from azaion_augmentor.reconcile import Reconciler
 from azaion_augmentor.remaking import affected
 from azaion_augmentor.settings import AugmentorSettings
 from azaion_augmentor.view import ViewKeeper
-from azaion_common.events import images
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.unshown import Unshown
-from azaion_common.runtime.partitions import Part, serve_parts
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Derived, Service
-from azaion_common.storage.views import FolderView
+from azaion_common.contracts.events import images
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.unshown import Unshown
+from azaion_common.platform.runtime.partitions import Part, serve_parts
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Derived, Service
+from azaion_common.platform.storage.views import FolderView
 
 SERVICE_NAME = "augmentor"
 _BATCH = 16

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from azaion_augmentor.ports import Multiplier
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Made, Task
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import BatchAugmented, BlobRef, ImageSaved, Variant
-from azaion_common.storage import BlobStore
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import BatchAugmented, BlobRef, ImageSaved, Variant
+from azaion_common.platform.storage import BlobStore
 
 JPEG = "image/jpeg"
 LABELS = "text/plain"

@@ -14,7 +14,7 @@ from azaion_augmentor.pictures import decode, encode_jpeg
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Made, Task
 from azaion_augmentor.transforms import Canvas
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 
 def multiply(task: Task) -> tuple[Made, ...]:

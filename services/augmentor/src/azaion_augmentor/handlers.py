@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from azaion_augmentor import metrics, records
 from azaion_augmentor.batches import Batches
-from azaion_common.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne, Outgoing
+from azaion_common.contracts.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 
 
 @dataclass(frozen=True)

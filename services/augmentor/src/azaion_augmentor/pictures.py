@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from azaion_augmentor.transforms import Canvas, Picture
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 _RGBA = 4
 _REDUCED = {

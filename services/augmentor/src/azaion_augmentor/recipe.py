@@ -11,7 +11,7 @@ import rfc8785
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 _ALGORITHM = 1
 """Counts up when the same recipe gives other pictures than before, so that every picture is augmented again."""

@@ -13,11 +13,11 @@ from azaion_augmentor import metrics, records
 from azaion_augmentor.batches import Batches
 from azaion_augmentor.handlers import augmented
 from azaion_augmentor.records import Entry
-from azaion_common.backoff import Backoff
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import BatchAugmented
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.storage import BlobStore
+from azaion_common.contracts.events import BatchAugmented
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.storage import BlobStore
 
 _PAGE = 16
 

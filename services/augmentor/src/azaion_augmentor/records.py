@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from azaion_augmentor.tables import PICTURES, VARIANTS, VIEWS_DUE
-from azaion_common.events import BatchAugmented, ImageSaved
+from azaion_common.contracts.events import BatchAugmented, ImageSaved
 
 _AT_ONCE = 500
 """Values in one question; databases have limits."""

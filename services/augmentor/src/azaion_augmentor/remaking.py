@@ -11,9 +11,9 @@ import structlog
 from azaion_augmentor import records
 from azaion_augmentor.batches import Batches
 from azaion_augmentor.records import Entry
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.transports import ledger_names, look_into_ledger
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.transports import ledger_names, look_into_ledger
 
 _log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.runtime.settings import ServiceSettings, processors
+from azaion_common.platform.runtime.settings import ServiceSettings, processors
 
 
 class AugmentorSettings(ServiceSettings):

@@ -17,7 +17,7 @@ from albucore import sz_lut  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from azaion_augmentor.recipe import Affine, PixelTransform, Recipe
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 Picture = NDArray[np.uint8]
 """(height, width, 3), red first, as albumentations expects it."""

@@ -13,11 +13,11 @@ import structlog
 
 from azaion_augmentor import metrics, records
 from azaion_augmentor.records import Due
-from azaion_common.backoff import Backoff
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.stopping import unless_stopped
-from azaion_common.storage.views import FolderView
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.core.stopping import unless_stopped
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.storage.views import FolderView
 
 _BATCH = 200
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from azaion_augmentor.tasks import Made, Task
-from azaion_common.lifeline import die_with_parent
+from azaion_common.core.lifeline import die_with_parent
 
 
 def start(parent_pid: int, memory_bytes: int) -> None:

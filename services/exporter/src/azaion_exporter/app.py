@@ -6,21 +6,21 @@ import asyncio
 
 from sqlalchemy import MetaData
 
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.events.models import STREAM
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.worker import JobWorker
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
-from azaion_common.runtime.toolchains import ToolchainSettings
-from azaion_common.toolchain import Toolchain
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.worker import JobWorker
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Service
+from azaion_common.platform.runtime.toolchains import ToolchainSettings
+from azaion_common.platform.toolchain import Toolchain
 from azaion_exporter.adapters.onnx_runtime import OnnxRuntime
 from azaion_exporter.adapters.ultralytics import UltralyticsSource
 from azaion_exporter.exporting import Exporter
 from azaion_exporter.handlers import Planner
 from azaion_exporter.plan import QUEUE
 from azaion_exporter.settings import ExporterSettings
+from azaion_vision.runtimes.outputs import Thresholds
 
 
 async def run(platform: Platform) -> None:

@@ -16,20 +16,20 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.events import BlobRef, ExportFailed, ModelExported, Parity
-from azaion_common.events.models import STREAM
-from azaion_common.jobs import Job
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Effect, Outgoing
-from azaion_common.ledger.worker import Finish
-from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import make_folder
+from azaion_common.contracts.events import BlobRef, ExportFailed, ModelExported, Parity
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.durable import make_folder
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Effect, Outgoing
+from azaion_common.platform.ledger.worker import Finish
+from azaion_common.platform.storage import BlobStore
 from azaion_exporter import metrics
 from azaion_exporter.parity import compare, parity_threshold
 from azaion_exporter.plan import ExportJob
 from azaion_exporter.ports import ExportRequest, Opened, Runtime, Source
+from azaion_vision.runtimes.outputs import Thresholds
 
 MEDIA_TYPES = {"onnx": "application/onnx"}
 _log = structlog.get_logger(__name__)

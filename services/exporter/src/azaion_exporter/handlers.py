@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from azaion_common.events import Event, ModelTrained
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne
+from azaion_common.contracts.events import Event, ModelTrained
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne
 from azaion_exporter.plan import Target, jobs_for
 
 

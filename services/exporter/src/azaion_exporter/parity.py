@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from azaion_common.detection.boxes import match
-from azaion_common.detection.detections import Detections
-from azaion_common.errors import PermanentError
-from azaion_common.events import Parity
+from azaion_common.contracts.events import Parity
+from azaion_common.core.errors import PermanentError
+from azaion_vision.boxes import match
+from azaion_vision.detections import Detections
 
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 0.001

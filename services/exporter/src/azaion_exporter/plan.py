@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, ModelTrained
-from azaion_common.events.models import ScoreThresholds
-from azaion_common.ledger.handler import NewJob
+from azaion_common.contracts.events import BlobRef, ModelTrained
+from azaion_common.contracts.events.models import ScoreThresholds
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.ledger.handler import NewJob
 
 QUEUE = "exports"
 ORIGIN_TRAINED = "model.trained"

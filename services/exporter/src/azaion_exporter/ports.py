@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from azaion_common.detection.detections import Detections
-from azaion_common.detection.runtimes.outputs import Thresholds
+from azaion_vision.detections import Detections
+from azaion_vision.runtimes.outputs import Thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.platform.runtime.settings import ServiceSettings
 from azaion_exporter.plan import Target
 
 

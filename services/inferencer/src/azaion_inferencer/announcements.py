@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.ports import ReleasedModel
 
 Believe = Callable[[ModelPublished], ReleasedModel]

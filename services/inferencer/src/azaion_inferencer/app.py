@@ -6,13 +6,13 @@ import asyncio
 
 from sqlalchemy import MetaData
 
-from azaion_common.errors import AzaionError
-from azaion_common.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices
-from azaion_common.ledger.handler import Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
-from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.contracts.events import ModelLoaded, ModelLoadFailed, ModelPublished, devices
+from azaion_common.core.errors import AzaionError
+from azaion_common.core.stopping import unless_stopped
+from azaion_common.platform.ledger.handler import Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Service
 from azaion_inferencer import metrics
 from azaion_inferencer.device import open_device
 from azaion_inferencer.serving import Serving, keep_serving, serving

@@ -10,11 +10,11 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.letterbox import Letterbox, Placement, letterbox
-from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
 from azaion_inferencer.ports import Dropped, Frame, FrameSource, Image, StageClock
+from azaion_vision.letterbox import Letterbox, Placement, letterbox
 
 
 @dataclass(frozen=True)

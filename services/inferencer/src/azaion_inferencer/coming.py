@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from azaion_common.cli.model_events import contents
-from azaion_common.events import Event, ExportFailed, ModelPublished, ModelTrained, PublishFailed
-from azaion_common.events.models import STREAM
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.running import is_running
+from azaion_common.contracts.events import Event, ExportFailed, ModelPublished, ModelTrained, PublishFailed
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.platform.cli.model_events import contents
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.running import is_running
 
 _PAGE = 500
 

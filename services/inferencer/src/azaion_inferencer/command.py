@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from azaion_common.cli.output import print_json
-from azaion_common.detection.options import Precision, RuntimeName
-from azaion_common.printable import printable
-from azaion_common.runtime.settings import home_from
+from azaion_common.core.printable import printable
+from azaion_common.platform.cli.output import print_json
+from azaion_common.platform.runtime.settings import home_from
 from azaion_inferencer.old_spellings import modern
+from azaion_vision.options import Precision, RuntimeName
 
 LATEST = "latest"
 _SIGNALLED = 128

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import structlog
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, SetupError, TransientError
-from azaion_common.events import ModelPublished
-from azaion_common.seldom import Seldom
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import AzaionError, SetupError, TransientError
+from azaion_common.core.seldom import Seldom
 from azaion_inferencer.announcements import Look, Mark, Place
 from azaion_inferencer.ports import Fetched, ModelProvider, ReleasedModel
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from azaion_common.detection.runtimes import load, runtime_version
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import AzaionError
-from azaion_common.events import ModelPublished
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.core.errors import AzaionError
 from azaion_common.packages import FleetKeyWrapper, load_fleet_key, load_trusted_keys, verified
-from azaion_common.runtime.platform import Platform
-from azaion_common.storage.files import FileBlobStore
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.storage.files import FileBlobStore
 from azaion_inferencer.adapters.account_file import read_account
 from azaion_inferencer.adapters.device_seal import DeviceSeal
 from azaion_inferencer.adapters.kept_releases import KeptRelease, KeptReleases
@@ -29,6 +27,8 @@ from azaion_inferencer.ports import Fetched, ReleasedModel
 from azaion_inferencer.settings import InferencerSettings
 from azaion_inferencer.trial import TrialJob
 from azaion_inferencer.trying import try_out
+from azaion_vision.runtimes import load, runtime_version
+from azaion_vision.runtimes.outputs import Thresholds
 
 if TYPE_CHECKING:
     import httpx

@@ -11,12 +11,9 @@ from threading import Event, current_thread, main_thread
 from types import FrameType
 from typing import Any
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.detection.options import Precision, RuntimeName
-from azaion_common.detection.runtimes import load
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.home import check_target
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.home import check_target
 from azaion_inferencer.adapters.annotated_pictures import AnnotatedPictures
 from azaion_inferencer.adapters.annotated_video import AnnotatedVideo
 from azaion_inferencer.adapters.json_lines import JsonLines
@@ -32,6 +29,9 @@ from azaion_inferencer.ports import FrameSource, Sink, Tell
 from azaion_inferencer.progress import progress
 from azaion_inferencer.rotation import Limits
 from azaion_inferencer.summary import as_object
+from azaion_vision.options import Precision, RuntimeName
+from azaion_vision.runtimes import load
+from azaion_vision.runtimes.outputs import Thresholds
 
 FILM_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
 _OTHER_FILMS = frozenset(

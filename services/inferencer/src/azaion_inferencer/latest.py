@@ -11,13 +11,13 @@ import structlog
 from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 
-from azaion_common.cli.patience import Patience
-from azaion_common.cli.pending_work import absence_explained
-from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.events import ModelPublished
-from azaion_common.runtime.platform import Platform, open_platform
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import check_exists
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
+from azaion_common.platform.cli.patience import Patience
+from azaion_common.platform.cli.pending_work import absence_explained
+from azaion_common.platform.runtime.platform import Platform, open_platform
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.runtime.transports import check_exists
 from azaion_inferencer.announcements import Look
 from azaion_inferencer.coming import is_coming
 from azaion_inferencer.device import Device, open_device

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
-from azaion_common.events.models import ScoreThresholds
+from azaion_common.contracts.events.models import ScoreThresholds
+from azaion_common.core.errors import PermanentError
+from azaion_vision.runtimes.outputs import Thresholds
 
 
 class ModelFacts(BaseModel):

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     FleetKeyWrapper,
     load_fleet_key,
@@ -18,6 +17,7 @@ from azaion_common.packages import (
 )
 from azaion_common.packages.header import MAGIC
 from azaion_inferencer.model_facts import read_facts
+from azaion_vision.runtimes.outputs import Thresholds
 
 PACKAGE_SUFFIX = ".azpkg"
 _ID_DIGITS = 16

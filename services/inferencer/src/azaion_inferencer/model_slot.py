@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.runtimes import Model
-from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_vision.runtimes import Model
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.detections import Detections
-from azaion_common.detection.drawing import draw
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.batches import Batch, Batcher, Passenger
 from azaion_inferencer.conveyor import Ahead, Behind
 from azaion_inferencer.frame_ledger import FrameLedger
 from azaion_inferencer.model_slot import LoadedModel, ModelSlot
 from azaion_inferencer.ports import FrameSource, Image, Shown, Sink, StageClock
+from azaion_vision.detections import Detections
+from azaion_vision.drawing import draw
 
 _DEPTH = 1
 _BUFFERS = _DEPTH + 2

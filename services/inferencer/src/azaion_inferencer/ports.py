@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.detections import Detections
-from azaion_common.events.models import ModelPublished
+from azaion_common.contracts.events.models import ModelPublished
+from azaion_vision.detections import Detections
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue first."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.detection.options import Accelerator, Precision, RuntimeName
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.platform.runtime.settings import ServiceSettings
 from azaion_inferencer.rotation import MIB, Limits
+from azaion_vision.options import Accelerator, Precision, RuntimeName
 
 
 class InferencerSettings(ServiceSettings):

@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
-from azaion_common.printable import printable
+from azaion_common.core.printable import printable
 from azaion_inferencer.model_slot import LoadedModel
 from azaion_inferencer.pipeline import Outcome
 from azaion_inferencer.ports import FrameSource

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from azaion_common.detection.options import Accelerator, Precision, RuntimeName
-from azaion_common.errors import AzaionError, PermanentError
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_vision.options import Accelerator, Precision, RuntimeName
 
 _PR_SET_PDEATHSIG = 1
 
@@ -52,8 +52,8 @@ def main() -> None:
 
 def _outcome(job: TrialJob, content: bytes) -> dict[str, Any]:
     # Runtimes are imported before memory is counted: what they need is not the model's doing.
-    from azaion_common.detection import runtimes  # noqa: PLC0415
     from azaion_inferencer import model_slot  # noqa: PLC0415
+    from azaion_vision import runtimes  # noqa: PLC0415
 
     try:
         runtimes.warm_import(job.runtime, job.accelerator)

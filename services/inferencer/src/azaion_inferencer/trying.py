@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 from azaion_inferencer.trial import TrialJob
 
 _GRACE_S = 5.0

@@ -13,8 +13,8 @@ from threading import Event
 
 import structlog
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import AzaionError
 from azaion_inferencer import metrics
 from azaion_inferencer.adapters.json_lines import JsonLines, WhenFull
 from azaion_inferencer.adapters.line_series import LineSeries

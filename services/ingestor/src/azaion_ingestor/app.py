@@ -6,15 +6,15 @@ import asyncio
 from contextlib import closing, suppress
 from functools import partial
 
-from azaion_common.annotations import wire
-from azaion_common.annotations.packing import unpacked_bytes
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.unshown import Unshown
-from azaion_common.ledger.watching import watch
-from azaion_common.runtime.partitions import Part, serve_parts
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Derived, Service
+from azaion_common.contracts.annotations import wire
+from azaion_common.contracts.annotations.packing import unpacked_bytes
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.unshown import Unshown
+from azaion_common.platform.ledger.watching import watch
+from azaion_common.platform.runtime.partitions import Part, serve_parts
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Derived, Service
 from azaion_ingestor import metrics, records, tables
 from azaion_ingestor.allocation import give_back_large_blocks
 from azaion_ingestor.handlers import SERVICE_NAME, Ingestor, decode_annotation, without_picture

@@ -8,11 +8,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from azaion_common.annotations.labels import parse_detections
-from azaion_common.annotations.names import check_name, is_safe_name
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.annotations.profiles import Action
-from azaion_common.annotations.wire import (
+from azaion_annotations.labels import parse_detections
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.contracts.annotations.names import check_name, is_safe_name
+from azaion_common.contracts.annotations.profiles import Action
+from azaion_common.contracts.annotations.wire import (
     TICKS_PER_SECOND,
     AnnotationMessage,
     BulkMessage,
@@ -20,14 +20,21 @@ from azaion_common.annotations.wire import (
     WireMessage,
     decode_message,
 )
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.events import BlobRef, Box, ImageQuarantined, MessageDeadLettered, dead_letters, images
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Delivery, Outgoing, Ready
-from azaion_common.runtime.in_groups import InGroups
-from azaion_common.storage import BlobStore
-from azaion_common.streams import Record
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
+    BlobRef,
+    Box,
+    ImageQuarantined,
+    MessageDeadLettered,
+    dead_letters,
+    images,
+)
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.core.in_groups import InGroups
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Delivery, Outgoing, Ready
+from azaion_common.platform.storage import BlobStore
+from azaion_common.platform.streams import Record
 from azaion_ingestor import metrics, pictures, records
 from azaion_ingestor.album import Album
 from azaion_ingestor.inspector import Inspector

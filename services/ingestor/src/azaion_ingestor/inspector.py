@@ -7,9 +7,9 @@ from collections import OrderedDict
 from contextlib import nullcontext
 from threading import BoundedSemaphore, Lock
 
-from azaion_common.annotations.picture_limits import PictureLimits
-from azaion_common.annotations.picture_process import PictureProcess, decoder_closed
-from azaion_common.annotations.pictures import PictureFacts, describe, look
+from azaion_annotations.picture_limits import PictureLimits
+from azaion_annotations.picture_process import PictureProcess, decoder_closed
+from azaion_annotations.pictures import PictureFacts, describe, look
 
 REMEMBERED = 4096
 LARGE_BYTES = 16 << 20

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sized
 
 from prometheus_client import Counter, Gauge
 
-from azaion_common.events import MessageDeadLettered
-from azaion_common.ledger.handler import Outgoing
+from azaion_common.contracts.events import MessageDeadLettered
+from azaion_common.platform.ledger.handler import Outgoing
 
 EVENTS = Counter("azaion_ingestor_events", "Changes of pictures, by the event that tells of them", ["type"])
 NAMES_REFUSED = Counter(

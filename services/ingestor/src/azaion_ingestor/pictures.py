@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, Box, ImageDeleted, ImageSaved, ImageValidated
-from azaion_common.events.images import ImagesEvent
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.contracts.events import BlobRef, Box, ImageDeleted, ImageSaved, ImageValidated
+from azaion_common.contracts.events.images import ImagesEvent
+from azaion_common.core.errors import PermanentError
 
 
 class State(StrEnum):

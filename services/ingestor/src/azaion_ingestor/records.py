@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row
 
-from azaion_common.annotations.pictures import PictureFacts
-from azaion_common.events import BlobRef, Box
+from azaion_annotations.pictures import PictureFacts
+from azaion_common.contracts.events import BlobRef, Box
 from azaion_ingestor.pictures import Content, Origin, Picture, State
 from azaion_ingestor.tables import PICTURES, REFUSED, VIEWS_DUE
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from azaion_common.annotations.labels import unchecked_text
-from azaion_common.annotations.names import is_safe_name
-from azaion_common.annotations.wire import remains_of
-from azaion_common.streams import Record
+from azaion_annotations.labels import unchecked_text
+from azaion_common.contracts.annotations.names import is_safe_name
+from azaion_common.contracts.annotations.wire import remains_of
+from azaion_common.platform.streams import Record
 
 CORRUPTED = "data-corrupted"
 

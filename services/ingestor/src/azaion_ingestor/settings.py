@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.annotations.picture_limits import PictureLimits
-from azaion_common.runtime.settings import ServiceSettings, processors
+from azaion_annotations.picture_limits import PictureLimits
+from azaion_common.platform.runtime.settings import ServiceSettings, processors
 
 _LIMITS = PictureLimits()
 

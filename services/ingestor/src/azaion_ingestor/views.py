@@ -14,14 +14,14 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from azaion_common.annotations.labels import yolo_text
-from azaion_common.backoff import Backoff
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.stopping import unless_stopped
-from azaion_common.storage import BlobStore
-from azaion_common.storage.views import FolderView
+from azaion_annotations.labels import yolo_text
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.core.stopping import unless_stopped
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.storage import BlobStore
+from azaion_common.platform.storage.views import FolderView
 from azaion_ingestor import metrics, records
 from azaion_ingestor.pictures import Picture, State
 from azaion_ingestor.records import Due

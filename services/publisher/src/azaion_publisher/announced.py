@@ -7,13 +7,13 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished
-from azaion_common.events.codec import type_of
-from azaion_common.events.models import STREAM
-from azaion_common.ledger.decoding import decode_event
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.contracts.events.codec import type_of
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import TrustedKeys, verified
-from azaion_common.streams import EventLog, Record
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.streams import EventLog, Record
 
 _PAGE = 500
 _TYPE = "model.published.v1"

@@ -6,15 +6,15 @@ import asyncio
 
 import httpx
 
-from azaion_common.events.models import STREAM
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.worker import JobWorker
+from azaion_common.contracts.events.models import STREAM
 from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key, load_or_create_signing_key
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Service
-from azaion_common.storage import BlobStore
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.worker import JobWorker
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Service
+from azaion_common.platform.storage import BlobStore
 from azaion_publisher import tables
 from azaion_publisher.adapters.api import ApiSmallParts
 from azaion_publisher.adapters.key_files import pin_public_key, trusted_keys

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import structlog
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ModelPublished
-from azaion_common.events.codec import UnknownEventType, decode
-from azaion_common.events.models import STREAM
-from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import make_folder
-from azaion_common.streams import EventLog
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.contracts.events.codec import UnknownEventType, decode
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.durable import make_folder
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage import BlobStore
+from azaion_common.platform.streams import EventLog
 
 _PAGE = 1000
 _log = structlog.get_logger(__name__)

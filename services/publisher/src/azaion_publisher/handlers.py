@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from azaion_common.events import Event, ModelExported
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne
+from azaion_common.contracts.events import Event, ModelExported
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne
 from azaion_publisher.plan import is_automatic, job_for
 
 

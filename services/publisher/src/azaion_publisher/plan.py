@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import BlobRef, ModelExported
-from azaion_common.events.models import ScoreThresholds
-from azaion_common.jobs import Job
-from azaion_common.ledger.handler import NewJob
+from azaion_common.contracts.events import BlobRef, ModelExported
+from azaion_common.contracts.events.models import ScoreThresholds
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.handler import NewJob
 
 QUEUE = "publications"
 ORIGIN_COMMAND = "command"

@@ -21,16 +21,16 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.events import ModelPublished, PackagePart, PublishFailed
-from azaion_common.events.models import STREAM
-from azaion_common.jobs import Job
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Effect, Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.worker import Finish
+from azaion_common.contracts.events import ModelPublished, PackagePart, PublishFailed
+from azaion_common.contracts.events.models import STREAM
+from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.packages import KeyWrapper, PackageMeta, key_id, signed
-from azaion_common.storage import BlobStore
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Effect, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.worker import Finish
+from azaion_common.platform.storage import BlobStore
 from azaion_publisher import metrics, packages, sealing
 from azaion_publisher.announced import Announced
 from azaion_publisher.plan import PublishJob, parse_job

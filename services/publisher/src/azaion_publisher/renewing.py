@@ -13,11 +13,11 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from azaion_common.events import ModelPublished
-from azaion_common.events.models import STREAM
-from azaion_common.ledger.handler import Outgoing
-from azaion_common.ledger.ledger import Ledger
+from azaion_common.contracts.events import ModelPublished
+from azaion_common.contracts.events.models import STREAM
 from azaion_common.packages import key_id, signed
+from azaion_common.platform.ledger.handler import Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_publisher import packages
 from azaion_publisher.announced import Announced
 from azaion_publisher.packages import Released

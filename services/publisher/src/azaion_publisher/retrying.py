@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azaion_common.backoff import Backoff
+from azaion_common.core.backoff import Backoff
 
 MAX_TRIES = 6
 MAX_RETRY_AFTER_S = 60.0

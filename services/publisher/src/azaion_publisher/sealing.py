@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.durable import make_folder
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages import (
     KeyWrapper,
     PackageMeta,
@@ -21,7 +22,6 @@ from azaion_common.packages import (
     wipe,
     wrap_context,
 )
-from azaion_common.storage.durable import make_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.platform.runtime.settings import ServiceSettings
 
 
 class PublisherSettings(ServiceSettings):

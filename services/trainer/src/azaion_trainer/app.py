@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import Event, datasets, images
-from azaion_common.ledger.consumer import Consumer
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.ledger.worker import JobWorker
-from azaion_common.runtime.platform import Platform
-from azaion_common.runtime.service import Derived, Service
-from azaion_common.runtime.toolchains import ToolchainSettings
-from azaion_common.toolchain import Toolchain
+from azaion_common.contracts.events import Event, datasets, images
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.ledger.consumer import Consumer
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.ledger.worker import JobWorker
+from azaion_common.platform.runtime.platform import Platform
+from azaion_common.platform.runtime.service import Derived, Service
+from azaion_common.platform.runtime.toolchains import ToolchainSettings
+from azaion_common.platform.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import HardLinkedFolders
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
 from azaion_trainer.asking import check_theirs

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.parameters import TrainingWishes
 from azaion_trainer.ports import KnownSettings
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events.references import Sha256, Value
+from azaion_common.contracts.events.references import Sha256, Value
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.groups import find_groups
 from azaion_trainer.manifest import LeftOut, Manifest
 from azaion_trainer.split import SHARES, SIDES, Side, side_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.catalogue.colours import derived_colour
-from azaion_common.errors import PermanentError
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.catalogue.colours import derived_colour
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.manifest import DatasetClass
 
 ClassSpace = Literal["base", "slots"]

@@ -11,19 +11,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from azaion_common.cli.backlog import START, until_taken_in
-from azaion_common.cli.output import print_json, stdout_console
-from azaion_common.cli.patience import Patience
-from azaion_common.cli.pending_work import absence_explained, tell_what_waits
-from azaion_common.errors import PermanentError, TransientError
-from azaion_common.events import ModelRejected, ModelTrained, models
-from azaion_common.printable import printable
-from azaion_common.runtime.running import is_running
-from azaion_common.runtime.settings import PlatformSettings, home_from
-from azaion_common.runtime.settings_reference import describe
-from azaion_common.runtime.toolchains import ToolchainSettings
-from azaion_common.runtime.transports import check_exists, open_jobs, open_log
-from azaion_common.toolchain import Toolchain
+from azaion_common.contracts.events import ModelRejected, ModelTrained, models
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.core.printable import printable
+from azaion_common.platform.cli.backlog import START, until_taken_in
+from azaion_common.platform.cli.output import print_json, stdout_console
+from azaion_common.platform.cli.patience import Patience
+from azaion_common.platform.cli.pending_work import absence_explained, tell_what_waits
+from azaion_common.platform.runtime.running import is_running
+from azaion_common.platform.runtime.settings import PlatformSettings, home_from
+from azaion_common.platform.runtime.settings_reference import describe
+from azaion_common.platform.runtime.toolchains import ToolchainSettings
+from azaion_common.platform.runtime.transports import check_exists, open_jobs, open_log
+from azaion_common.platform.toolchain import Toolchain
 from azaion_trainer.adapters.dataset_folder import CERTIFICATE, read_folder, verify_folder
 from azaion_trainer.adapters.ultralytics import UltralyticsTraining
 from azaion_trainer.asking import OWN, check_own, check_theirs, parse_settings

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
-from azaion_common.events import Variant
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import Variant
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.classes import ClassSpace, dataset_classes
 from azaion_trainer.grouping_advice import reasons, way_out
 from azaion_trainer.groups import GroupingRules, Picture, find_groups

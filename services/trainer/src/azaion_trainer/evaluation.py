@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import ClassMetrics, Metrics
+from azaion_common.contracts.events import ClassMetrics, Metrics
+from azaion_common.core.errors import PermanentError
 
 EVALUATOR = "azaion-evaluation 1 (COCO, 101 points, IoU 0.50:0.05:0.95, 300 detections)"
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)

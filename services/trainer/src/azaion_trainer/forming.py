@@ -12,13 +12,13 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
-from azaion_common.events import DatasetFormed, SideCounts, datasets
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.storage import BlobStore
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import DatasetFormed, SideCounts, datasets
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.storage import BlobStore
 from azaion_trainer.certificate import Certificate, certify, decode_certificate, verify
 from azaion_trainer.classes import ClassSpace
 from azaion_trainer.dataset import Formation, form_dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from azaion_common.events import Metrics
+from azaion_common.contracts.events import Metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import (
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
     BatchAugmented,
     Event,
     ImageDeleted,
     ImageSaved,
     ImageValidated,
 )
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Delivery, Effect, OneByOne
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne
 from azaion_trainer import metrics, pictures
 
 

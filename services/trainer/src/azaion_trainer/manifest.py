@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events.references import BlobRef, PictureName, Sha256, Value
+from azaion_common.contracts.events.references import BlobRef, PictureName, Sha256, Value
+from azaion_common.core.errors import PermanentError
 from azaion_trainer.groups import GroupingRules, Picture
 from azaion_trainer.split import Side, SplitPolicy
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from azaion_common.errors import PermanentError
-from azaion_common.events.references import BlobRef
-from azaion_common.storage import BlobStore
+from azaion_common.contracts.events.references import BlobRef
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage import BlobStore
 from azaion_trainer.evaluation import Evaluation, Found, Sample, Truth, evaluate
 from azaion_trainer.manifest import DatasetPicture, Manifest
 from azaion_trainer.ports import DatasetFolders, PictureDetections, TrainingToolchain

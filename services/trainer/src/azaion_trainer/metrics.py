@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-from azaion_common.events.models import Hardware
+from azaion_common.contracts.events.models import Hardware
 
 PICTURE_EVENTS = Counter("azaion_trainer_picture_events", "Events about pictures, by type", ["type"])
 EPOCH = Gauge("azaion_trainer_epoch", "Epochs done of the running training; 0 when none runs")

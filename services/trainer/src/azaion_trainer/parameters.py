@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events.references import Sha256
-from azaion_common.jobs import Job
+from azaion_common.contracts.events.references import Sha256
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.jobs import Job
 
 QUEUE = "trainings"
 DEVICE = r"^(cpu|auto|\d{1,3})$"

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import BatchAugmented, ImageSaved, Variant
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import BatchAugmented, ImageSaved, Variant
 from azaion_trainer.dataset import ReadyPicture
 from azaion_trainer.groups import GroupingRules, Picture
 from azaion_trainer.schedule import Situation

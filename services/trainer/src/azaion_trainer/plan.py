@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from azaion_common.events.models import Hardware
+from azaion_common.contracts.events.models import Hardware
 from azaion_trainer.parameters import TrainingParameters, TrainingWishes
 
 EPOCHS = 120

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from azaion_common.events import EpochMetrics
-from azaion_common.events.models import Hardware
+from azaion_common.contracts.events import EpochMetrics
+from azaion_common.contracts.events.models import Hardware
 from azaion_trainer.certificate import Certificate
 from azaion_trainer.evaluation import Found
 from azaion_trainer.manifest import DatasetPicture, Manifest

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from azaion_common.events import Event, ModelRejected, ModelTrained, TrainingProgress, TrainingStarted
+from azaion_common.contracts.events import (
+    Event,
+    ModelRejected,
+    ModelTrained,
+    TrainingProgress,
+    TrainingStarted,
+)
 from azaion_trainer.plan import duration
 
 RECENT_EPOCHS = 5

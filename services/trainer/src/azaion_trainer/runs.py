@@ -7,7 +7,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from azaion_common.events import EpochMetrics, ModelTrained
+from azaion_common.contracts.events import EpochMetrics, ModelTrained
 from azaion_trainer.parameters import TrainingParameters
 from azaion_trainer.tables import CHAMPION, EPOCHS, RUNS
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
-from azaion_common.jobs import JobQueue
-from azaion_common.ledger.handler import NewJob
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.runtime.stopping import unless_stopped
+from azaion_common.core.stopping import unless_stopped
+from azaion_common.platform.jobs import JobQueue
+from azaion_common.platform.ledger.handler import NewJob
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_trainer.parameters import QUEUE, TrainingRequest
 from azaion_trainer.pictures import content_digest, read_situation
 from azaion_trainer.schedule import ScheduleRules, Situation, decide

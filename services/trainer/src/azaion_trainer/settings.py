@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from azaion_common.runtime.settings import ServiceSettings
+from azaion_common.platform.runtime.settings import ServiceSettings
 from azaion_trainer.classes import ClassSpace
 from azaion_trainer.parameters import DEVICE
 

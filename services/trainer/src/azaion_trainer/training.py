@@ -17,8 +17,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     Candidate,
     EpochMetrics,
     Lineage,
@@ -29,12 +28,13 @@ from azaion_common.events import (
     TrainingStarted,
     models,
 )
-from azaion_common.jobs import Job
-from azaion_common.ledger.after_commit import after_commit
-from azaion_common.ledger.handler import Effect, Outgoing
-from azaion_common.ledger.ledger import Ledger
-from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import make_folder
+from azaion_common.core.durable import make_folder
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.jobs import Job
+from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.ledger.handler import Effect, Outgoing
+from azaion_common.platform.ledger.ledger import Ledger
+from azaion_common.platform.storage import BlobStore
 from azaion_trainer import metrics, runs
 from azaion_trainer.champion import FIRST, Verdict, compare
 from azaion_trainer.evaluation import Evaluation

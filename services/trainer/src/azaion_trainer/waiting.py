@@ -10,10 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from azaion_common.cli.backlog import START
-from azaion_common.cli.patience import Patience
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.events import (
     Event,
     ModelRejected,
     ModelTrained,
@@ -22,8 +19,11 @@ from azaion_common.events import (
     TrainingStarted,
     models,
 )
-from azaion_common.ledger.decoding import decode_event
-from azaion_common.streams import EventLog
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.cli.backlog import START
+from azaion_common.platform.cli.patience import Patience
+from azaion_common.platform.ledger.decoding import decode_event
+from azaion_common.platform.streams import EventLog
 from azaion_trainer.parameters import QUEUE
 from azaion_trainer.progress import RunProgress
 

@@ -11,8 +11,8 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from azaion_common.errors import PermanentError
-from azaion_common.events.models import ModelPublished, ReleaseSignature
+from azaion_common.contracts.events.models import ModelPublished, ReleaseSignature
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.signing import TrustedKeys, encode, is_signed_by, key_id
 
 STATEMENT_TYPE = "application/vnd.azaion.release.v1+json"

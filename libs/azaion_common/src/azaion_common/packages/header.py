@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 import rfc8785
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.segments import payload_size_bytes
 
 # The first byte is not ASCII and CR LF SUB follow the name, so a transfer in text mode damages the magic visibly.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.header import PackageHeader, encode_uncommitted
 
 CONTENT_KEY_BYTES = 32

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.durable import replacing
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import ContentKey, committed_keys
 from azaion_common.packages.memory import PlaintextMemory
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
 from azaion_common.packages.stream import decrypt_stream
-from azaion_common.storage.durable import replacing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.durable import replacing
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.digest import sha256_of_rest
 from azaion_common.packages.header import (
     PACKAGE_ID_BYTES,
@@ -20,7 +21,6 @@ from azaion_common.packages.header import (
 from azaion_common.packages.keys import ContentKey, derive_keys
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
 from azaion_common.packages.stream import Entropy, encrypt_stream
-from azaion_common.storage.durable import replacing
 
 
 def seal_package(

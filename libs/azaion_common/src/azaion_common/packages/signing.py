@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import create_once
+from azaion_common.core.durable import create_once
+from azaion_common.core.errors import PermanentError
 
 KEY_ID_DIGITS = 16
 _PUBLIC_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)

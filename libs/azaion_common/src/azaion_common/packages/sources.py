@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 
 Source = Path | bytes | BinaryIO
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.durable import replacing
+from azaion_common.core.errors import PermanentError
 from azaion_common.packages.digest import sha256_of_rest
 from azaion_common.packages.header import PackageHeader, encode_header
 from azaion_common.packages.inspect import PackageFacts, read_header
@@ -22,7 +23,6 @@ from azaion_common.packages.open import read_sized_header
 from azaion_common.packages.parts import JoinedParts
 from azaion_common.packages.segments import SEGMENT_SIZE_BYTES
 from azaion_common.packages.sources import Source, opened, remaining_size_bytes
-from azaion_common.storage.durable import replacing
 
 SMALL_PART_LIMIT_BYTES = 3 << 10
 

@@ -13,12 +13,12 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from azaion_common.errors import PermanentError, SetupError
+from azaion_common.core.durable import create_once, replacing
+from azaion_common.core.errors import PermanentError, SetupError
 from azaion_common.packages.header import PackageHeader
 from azaion_common.packages.inspect import read_header
 from azaion_common.packages.keys import CONTENT_KEY_BYTES, ContentKey
 from azaion_common.packages.sources import Source, opened
-from azaion_common.storage.durable import create_once, replacing
 
 FLEET_KEY_BYTES = 32
 # The first byte names the scheme, so that a later one can be told apart.

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.runtime.platform import Platform, open_platform
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.platform.runtime.platform import Platform, open_platform
 
 
 @asynccontextmanager

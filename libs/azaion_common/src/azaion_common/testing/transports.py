@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from azaion_common.jobs import JobQueue
-from azaion_common.streams import EventLog
+from azaion_common.platform.jobs import JobQueue
+from azaion_common.platform.streams import EventLog
 
 OpenLog = Callable[[], AbstractAsyncContextManager[EventLog]]
 OpenQueue = Callable[[], AbstractAsyncContextManager[JobQueue]]

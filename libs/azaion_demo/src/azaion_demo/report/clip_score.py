@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from azaion_common.detection.boxes import match
-from azaion_common.detection.detections import Detections
 from azaion_demo.report.evidence import InferredFrame
+from azaion_vision.boxes import match
+from azaion_vision.detections import Detections
 
 MIN_IOU = 0.5
 

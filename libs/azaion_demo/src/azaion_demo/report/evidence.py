@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
-from azaion_common.events import (
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import (
     BatchAugmented,
     Box,
     DatasetFormed,
@@ -21,8 +20,9 @@ from azaion_common.events import (
     ModelTrained,
     TrainingStarted,
 )
-from azaion_common.events.references import Value
-from azaion_common.storage import BlobStore
+from azaion_common.contracts.events.references import Value
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.storage import BlobStore
 from azaion_demo.loop_state import LoopState
 from azaion_demo.report.sampling import choose_pictures
 from azaion_demo.run import Outcome

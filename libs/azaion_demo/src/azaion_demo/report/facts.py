@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from azaion_common.events import ClassMetrics, EpochMetrics, ImageQuarantined
+from azaion_common.contracts.events import ClassMetrics, EpochMetrics, ImageQuarantined
 from azaion_demo.loop_state import LoopState
 from azaion_demo.report import wording
 from azaion_demo.report.charts import Chart, Series, line_chart

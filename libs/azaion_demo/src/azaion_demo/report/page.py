@@ -8,9 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from azaion_common.runtime.settings import PlatformSettings
-from azaion_common.runtime.transports import open_blobs
-from azaion_common.storage.durable import make_folder, write_file
+from azaion_common.core.durable import make_folder, write_file
+from azaion_common.platform.runtime.settings import PlatformSettings
+from azaion_common.platform.runtime.transports import open_blobs
 from azaion_demo.report import wording
 from azaion_demo.report.charts import group_strip
 from azaion_demo.report.evidence import Evidence, InferredFrame, gather_evidence

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.events import Box
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.contracts.events import Box
 from azaion_demo.report.evidence import Copy
 
 Pixels = NDArray[np.uint8]

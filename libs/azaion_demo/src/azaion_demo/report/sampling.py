@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from azaion_common.events import BatchAugmented, ImageSaved
+from azaion_common.contracts.events import BatchAugmented, ImageSaved
 
 PICTURES = 3
 FRAMES = 8

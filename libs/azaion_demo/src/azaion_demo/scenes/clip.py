@@ -13,8 +13,8 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.core.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes.camera import Camera
 from azaion_demo.scenes.layout import Theme
 from azaion_demo.scenes.pictures import Progress

@@ -17,9 +17,9 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from azaion_common.catalogue import Catalogue
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors, write_file
+from azaion_common.contracts.catalogue import Catalogue
+from azaion_common.core.durable import fsync_folder, make_folder, storage_errors, write_file
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes.camera import Camera
 from azaion_demo.scenes.geometry import direction
 from azaion_demo.scenes.layout import Theme

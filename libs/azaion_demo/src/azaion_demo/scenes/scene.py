@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_demo.scenes.camera import Camera
 from azaion_demo.scenes.geometry import Points
 from azaion_demo.scenes.ground import Ground, paint_ground

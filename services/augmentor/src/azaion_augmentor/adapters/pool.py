@@ -18,7 +18,7 @@ import structlog
 from azaion_augmentor import metrics, worker
 from azaion_augmentor.recipe import Recipe
 from azaion_augmentor.tasks import Made, Task
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 
 MAX_CRASHES = 3
 Argument = TypeVar("Argument")

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from azaion_common.detection.detections import Detections
-from azaion_common.detection.letterbox import Letterbox, Placement, letterbox
-from azaion_common.detection.runtimes import Model, onnx
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.detection.runtimes.quiet_onnxruntime import onnxruntime
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_exporter.ports import Opened
+from azaion_vision.detections import Detections
+from azaion_vision.letterbox import Letterbox, Placement, letterbox
+from azaion_vision.runtimes import Model, onnx
+from azaion_vision.runtimes.outputs import Thresholds
+from azaion_vision.runtimes.quiet_onnxruntime import onnxruntime
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from azaion_common.detection.detections import Detections
-from azaion_common.detection.runtimes.outputs import Thresholds
-from azaion_common.errors import PermanentError
-from azaion_common.toolchain import Toolchain
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.toolchain import Toolchain
 from azaion_exporter.ports import ExportRequest
+from azaion_vision.detections import Detections
+from azaion_vision.runtimes.outputs import Thresholds
 
 
 @dataclass(frozen=True)

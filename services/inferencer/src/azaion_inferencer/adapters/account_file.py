@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from azaion_common.errors import SetupError
+from azaion_common.core.errors import SetupError
 from azaion_inferencer.adapters.release_download import Account
 
 

@@ -11,8 +11,8 @@ from typing import Self
 
 import cv2
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.core.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 from azaion_inferencer.adapters.film import fsync_file
 from azaion_inferencer.adapters.losses import Losses
 from azaion_inferencer.adapters.syncing import SyncedSoon

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.storage.durable import fsync_folder, storage_errors
+from azaion_common.core.durable import fsync_folder, storage_errors
+from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_inferencer.adapters.film import Film, fsync_file, index_in_front
 from azaion_inferencer.ports import Shown, Tell, untold
 

@@ -11,7 +11,7 @@ import av
 import av.error
 import av.video
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.adapters.orientation import UPRIGHT, Holding, Orientation
 from azaion_inferencer.ports import Image
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import create_once
+from azaion_common.core.durable import create_once
+from azaion_common.core.errors import PermanentError
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12

@@ -19,8 +19,8 @@ import av.video
 import cv2
 import numpy as np
 
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.storage.durable import storage_error, storage_errors
+from azaion_common.core.durable import storage_error, storage_errors
+from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_inferencer.adapters.decoding import VideoPacket
 from azaion_inferencer.ports import Image
 

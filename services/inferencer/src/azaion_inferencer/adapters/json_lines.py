@@ -9,7 +9,7 @@ from threading import Event
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from azaion_common.errors import AzaionError, TransientError
+from azaion_common.core.errors import AzaionError, TransientError
 from azaion_inferencer.adapters.losses import Losses
 from azaion_inferencer.adapters.syncing import SyncedSoon
 from azaion_inferencer.ports import Shown, Tell, untold

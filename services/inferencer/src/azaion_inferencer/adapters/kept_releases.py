@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from azaion_common.storage.durable import make_folder, storage_errors, write_file
+from azaion_common.core.durable import make_folder, storage_errors, write_file
 from azaion_inferencer.adapters.device_seal import DeviceSeal
 from azaion_inferencer.announcements import NONE, START, Mark, Place
 from azaion_inferencer.ports import ReleasedModel

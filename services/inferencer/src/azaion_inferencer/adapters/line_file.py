@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Self
 from uuid import uuid4
 
-from azaion_common.errors import PermanentError
-from azaion_common.storage.durable import fsync_folder, replacing, storage_errors
+from azaion_common.core.durable import fsync_folder, replacing, storage_errors
+from azaion_common.core.errors import PermanentError
 
 _TAIL_BYTES = 1 << 20
 """No more than this can be torn: far more than is written between two syncs."""

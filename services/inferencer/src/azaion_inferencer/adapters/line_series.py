@@ -17,8 +17,8 @@ from time import monotonic
 
 import structlog
 
-from azaion_common.errors import AzaionError
-from azaion_common.storage.durable import make_folder, replacing, storage_errors
+from azaion_common.core.durable import make_folder, replacing, storage_errors
+from azaion_common.core.errors import AzaionError
 from azaion_inferencer.adapters.line_file import LineFile
 from azaion_inferencer.rotation import MIB, Limits, Member, Names, surplus
 

@@ -14,8 +14,8 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Protocol
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import TransientError
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import TransientError
 from azaion_inferencer.ports import Frame, Image, Tell, untold
 
 Decode = Callable[[], Image]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from azaion_common.errors import AzaionError
+from azaion_common.core.errors import AzaionError
 from azaion_inferencer.ports import Tell
 
 _TOLD_AGAIN_S = 60.0

@@ -14,7 +14,7 @@ import av.error
 import cv2
 import numpy as np
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.adapters.decoding import pixels
 from azaion_inferencer.adapters.orientation import Holding
 from azaion_inferencer.ports import Frame, Image

@@ -9,8 +9,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from azaion_common.errors import AzaionError, PermanentError, TransientError
-from azaion_common.storage.durable import storage_errors
+from azaion_common.core.durable import storage_errors
+from azaion_common.core.errors import AzaionError, PermanentError, TransientError
 from azaion_inferencer.adapters.film import Film
 from azaion_inferencer.adapters.losses import Losses
 from azaion_inferencer.adapters.syncing import SyncedSoon

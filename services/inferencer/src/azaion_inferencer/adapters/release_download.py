@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from pydantic import SecretStr
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, PermanentError, SetupError, TransientError
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.core.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.packages import (
     KeyWrapper,
     PackageHeader,
@@ -34,8 +35,7 @@ from azaion_common.packages import (
     unwrap_for,
     wipe,
 )
-from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import fsync_folder, make_folder, storage_errors
+from azaion_common.platform.storage import BlobStore
 from azaion_inferencer.ports import Fetched, ReleasedModel
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from contextlib import suppress
 
 import structlog
 
-from azaion_common.backoff import Backoff
-from azaion_common.errors import AzaionError, PermanentError
-from azaion_common.events import ModelPublished, models
-from azaion_common.events.codec import UnknownEventType, decode, type_of
-from azaion_common.seldom import Seldom
-from azaion_common.streams import EventLog, Record
+from azaion_common.contracts.events import ModelPublished, models
+from azaion_common.contracts.events.codec import UnknownEventType, decode, type_of
+from azaion_common.core.backoff import Backoff
+from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.core.seldom import Seldom
+from azaion_common.platform.streams import EventLog, Record
 from azaion_inferencer.announcements import NONE, START, Hearing, Look, Mark, Place, Rules
 
 _PAGE = 200

@@ -11,7 +11,7 @@ import av
 import av.container
 import av.error
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.adapters.decoding import VideoPacket, decoded, frame_rate, pixels
 from azaion_inferencer.adapters.orientation import Holding
 from azaion_inferencer.ports import Frame

@@ -10,7 +10,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
-from azaion_common.errors import PermanentError
+from azaion_common.core.errors import PermanentError
 from azaion_inferencer.ports import Image, Shown
 
 

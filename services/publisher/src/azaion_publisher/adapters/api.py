@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from azaion_common.errors import PermanentError, TransientError
+from azaion_common.core.errors import PermanentError, TransientError
 from azaion_publisher import metrics
 from azaion_publisher.retrying import WORTH_RETRYING, RetryBudget
 

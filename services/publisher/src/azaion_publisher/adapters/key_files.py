@@ -7,9 +7,9 @@ from pathlib import Path
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from azaion_common.errors import SetupError
+from azaion_common.core.durable import create_once
+from azaion_common.core.errors import SetupError
 from azaion_common.packages import TrustedKeys, key_id, load_trusted_keys, public_pem, trusting
-from azaion_common.storage.durable import create_once
 
 _log = structlog.get_logger(__name__)
 

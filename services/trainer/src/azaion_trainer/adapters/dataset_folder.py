@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import yaml
 
-from azaion_common.errors import PermanentError
-from azaion_common.runtime.together import all_ended
-from azaion_common.storage import BlobStore
-from azaion_common.storage.durable import make_folder, storage_errors
-from azaion_common.storage.views import suffix_of
+from azaion_common.core.durable import make_folder, storage_errors
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.runtime.together import all_ended
+from azaion_common.platform.storage import BlobStore
+from azaion_common.platform.storage.views import suffix_of
 from azaion_trainer.certificate import Certificate, decode_certificate, verify
 from azaion_trainer.classes import map_labels
 from azaion_trainer.manifest import DatasetFile, DatasetPicture, Manifest, decode_manifest

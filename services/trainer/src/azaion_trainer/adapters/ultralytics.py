@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from azaion_common.errors import PermanentError
-from azaion_common.events import EpochMetrics
-from azaion_common.events.models import Hardware
-from azaion_common.toolchain import Toolchain
+from azaion_common.contracts.events import EpochMetrics
+from azaion_common.contracts.events.models import Hardware
+from azaion_common.core.errors import PermanentError
+from azaion_common.platform.toolchain import Toolchain
 from azaion_trainer import metrics
 from azaion_trainer.evaluation import MAX_DETECTIONS, Found
 from azaion_trainer.parameters import TrainingParameters, TrainingWishes

@@ -1,5 +1,0 @@
-"""The class catalogue: which classes exist, in which conditions, and which of a model's slots means what."""
-
-from azaion_common.catalogue.model import Catalogue, CatalogueClass
-
-__all__ = ["Catalogue", "CatalogueClass"]

@@ -1,0 +1,1 @@
+"""What several programs have to agree on: events, the class catalogue, the annotation messages."""

@@ -1,0 +1,1 @@
+"""The messages of annotation tools: the wire format, both ways, and its profiles."""

@@ -1,0 +1,1 @@
+"""What every part stands on: errors, retries, logging, tracing, durable files, asyncio and thread helpers."""

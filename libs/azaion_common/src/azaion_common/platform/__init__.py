@@ -1,0 +1,1 @@
+"""What services run on: streams, jobs, blobs, the ledger, the runtime, the command line."""
