@@ -17,8 +17,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from azaion_common.platform.cli.root import build_app
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.runtime.transports import ledger_path, log_path, queue_path
 from azaion_common.platform.streams.sqlite import SqliteEventLog
 from azaion_ingestor.tables import METADATA

@@ -13,10 +13,10 @@ from testservers.postgres import PrivatePostgres
 from testservers.rabbitmq import PrivateRabbit
 from testservers.s3 import PrivateS3
 
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import JobQueue
 from azaion_common.platform.jobs.rabbitmq import RabbitJobQueue
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
-from azaion_common.platform.ledger.ledger import sqlite_url
 from azaion_common.platform.storage import BlobStore
 from azaion_common.platform.storage.files import FileBlobStore
 from azaion_common.platform.storage.s3 import S3BlobStore, S3Location

@@ -17,8 +17,8 @@ from azaion_api.routes import Services
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Role, Signer
 from azaion_api.web import create_app
+from azaion_common.platform.database.readings import Readings
 from azaion_common.platform.ledger.ledger import Ledger
-from azaion_common.platform.ledger.readings import Readings
 from azaion_common.platform.storage.files import FileBlobStore
 
 CASES = [

@@ -17,8 +17,9 @@ from testservers.postgres import PrivatePostgres
 from azaion_common.contracts.events import ImageDeleted, images
 from azaion_common.contracts.events.codec import decode
 from azaion_common.core.errors import SetupError, TransientError
-from azaion_common.platform.ledger import keeping, ownership
-from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.database import ownership
+from azaion_common.platform.database.after_commit import after_commit
+from azaion_common.platform.ledger import keeping
 from azaion_common.platform.ledger.handler import Effect, NewJob, Outgoing
 from azaion_common.platform.ledger.ledger import Ledger
 

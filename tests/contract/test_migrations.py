@@ -14,7 +14,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, MetaData
 
 from azaion_common.core.errors import SetupError
-from azaion_common.platform.ledger import engine as database
+from azaion_common.platform.database import engine as database
 from azaion_common.platform.ledger import tables
 from azaion_common.platform.ledger.accounting import cursors
 from azaion_common.platform.ledger.ledger import Ledger

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, Table
 
 from azaion_common.core.errors import AzaionError
+from azaion_common.platform.database.readings import READERS, Readings
 from azaion_common.platform.ledger.ledger import Ledger
-from azaion_common.platform.ledger.readings import READERS, Readings
 
 TABLES = MetaData()
 NUMBERS = Table("numbers", TABLES, Column("number", Integer, primary_key=True))

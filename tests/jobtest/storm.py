@@ -14,9 +14,10 @@ from pathlib import Path
 from sqlalchemy import Connection, MetaData
 
 from azaion_common.core.errors import AzaionError, TransientError
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import Job, JobQueue
 from azaion_common.platform.ledger.handler import Effect
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.ledger.worker import Finish, JobWorker
 
 RECOVERY_S = 30.0

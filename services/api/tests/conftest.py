@@ -19,8 +19,9 @@ from azaion_api.routes import Services
 from azaion_api.throttle import Throttle
 from azaion_api.tokens import Identity, Role, Signer
 from azaion_api.web import create_app
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
-from azaion_common.platform.ledger.readings import Readings
+from azaion_common.platform.database.engine import sqlite_url
+from azaion_common.platform.database.readings import Readings
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.storage.files import FileBlobStore
 
 MAX_UPLOAD_BYTES = 100_000

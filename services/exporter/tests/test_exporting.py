@@ -13,9 +13,10 @@ from azaion_common.contracts.events import Event, ExportFailed, ModelExported
 from azaion_common.contracts.events.models import STREAM
 from azaion_common.core.errors import PermanentError, TransientError
 from azaion_common.platform.cli.model_events import contents
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import Job
 from azaion_common.platform.ledger.handler import Delivery, Outgoing
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.ledger.relay import Relay
 from azaion_common.platform.ledger.worker import JobWorker
 from azaion_common.platform.runtime.transports import blobs_path

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import Job
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_trainer import scheduling
 from azaion_trainer.schedule import ScheduleRules
 from azaion_trainer.scheduling import Scheduler

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
+from azaion_common.platform.database import doorbell
+from azaion_common.platform.database.doorbell import Doorbell
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.runtime.health import Health
 from azaion_common.platform.runtime.ops_server import ops_server
-from azaion_common.platform.storage import doorbell
-from azaion_common.platform.storage.doorbell import Doorbell
 from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 WATCHED_S = 1.0

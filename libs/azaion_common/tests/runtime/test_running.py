@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import MetaData
 
 from azaion_common.platform.cli.examination import examine, lag
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.database.engine import sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.runtime.running import anything_runs, is_running
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.runtime.transports import check_exists, ledger_path, log_path, open_log

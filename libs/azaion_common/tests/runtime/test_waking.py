@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from azaion_common.platform.database import doorbell
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
-from azaion_common.platform.storage import doorbell
 from azaion_common.platform.streams.sqlite import SqliteEventLog
 
 Started = Callable[..., subprocess.Popen[str]]

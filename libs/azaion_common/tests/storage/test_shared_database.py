@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import MetaData
 
 from azaion_common.core.errors import TransientError
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.database.engine import sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.storage.files import FileBlobStore
 from azaion_common.platform.streams.sqlite import SqliteEventLog
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from azaion_augmentor import metrics, records
 from azaion_augmentor.batches import Batches
 from azaion_common.contracts.events import BatchAugmented, Event, ImageDeleted, ImageSaved, datasets
-from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne, Outgoing
 
 

@@ -20,8 +20,8 @@ from azaion_common.contracts.events import BlobRef, ExportFailed, ModelExported,
 from azaion_common.contracts.events.models import STREAM
 from azaion_common.core.durable import make_folder
 from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.jobs import Job
-from azaion_common.platform.ledger.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Effect, Outgoing
 from azaion_common.platform.ledger.worker import Finish
 from azaion_common.platform.storage import BlobStore

@@ -31,7 +31,7 @@ from azaion_common.contracts.events import (
 )
 from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.core.in_groups import InGroups
-from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Delivery, Outgoing, Ready
 from azaion_common.platform.storage import BlobStore
 from azaion_common.platform.streams import Record

@@ -25,8 +25,8 @@ from azaion_common.contracts.events import ModelPublished, PackagePart, PublishF
 from azaion_common.contracts.events.models import STREAM
 from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.packages import KeyWrapper, PackageMeta, key_id, signed
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.jobs import Job
-from azaion_common.platform.ledger.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Effect, Outgoing
 from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.ledger.worker import Finish

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from azaion_common.contracts.catalogue import Catalogue
 from azaion_common.contracts.events import DatasetFormed, SideCounts, datasets
 from azaion_common.core.errors import PermanentError
-from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Outgoing
 from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.storage import BlobStore

@@ -15,7 +15,7 @@ from azaion_common.contracts.events import (
     ImageSaved,
     ImageValidated,
 )
-from azaion_common.platform.ledger.after_commit import after_commit
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Delivery, Effect, OneByOne
 from azaion_trainer import metrics, pictures
 

@@ -30,8 +30,8 @@ from azaion_common.contracts.events import (
 )
 from azaion_common.core.durable import make_folder
 from azaion_common.core.errors import AzaionError, PermanentError
+from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.jobs import Job
-from azaion_common.platform.ledger.after_commit import after_commit
 from azaion_common.platform.ledger.handler import Effect, Outgoing
 from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.storage import BlobStore

@@ -1,4 +1,4 @@
-"""The ``jobs`` table of the ledger database: who works on what, until when, and what is over.
+"""The ``jobs`` table in a database of its own: who works on what, until when, and what is over.
 
 One table for all queues, in SQLite or PostgreSQL by the same statements. A job stays in it for ever, so that its id
 is never taken in twice.
@@ -18,12 +18,12 @@ from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from azaion_common.core.errors import TransientError
+from azaion_common.platform.database.database import Database
+from azaion_common.platform.database.engine import prepare
 from azaion_common.platform.jobs import Job
-from azaion_common.platform.ledger.engine import prepare
-from azaion_common.platform.ledger.ledger import Ledger
 
-LEDGER = "jobs"
-"""Its place in the database: the schema of this name in PostgreSQL."""
+DATABASE = "jobs"
+"""Its name: the schema of this name in PostgreSQL."""
 STEP_S = 5.0
 """A database that has not answered by then is taken for unavailable."""
 METADATA = sa.MetaData()
@@ -50,8 +50,8 @@ Result = TypeVar("Result")
 class LeaseTable:
     """Use ``async with LeaseTable.open(url)``; any number of processes may, on PostgreSQL."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
     @asynccontextmanager
@@ -62,8 +62,8 @@ class LeaseTable:
             TransientError: ``ledger_unavailable``, ``disk_full``; so do all its methods.
             PermanentError: ``ledger_denied``, ``ledger_url_invalid``, ``ledger_not_durable``.
         """
-        async with Ledger.open(url, LEDGER, METADATA, exclusive=False) as ledger:
-            table = cls(ledger)
+        async with Database.open(url, DATABASE) as database:
+            table = cls(database)
             await table._transact(_make)
             yield table
 
@@ -117,7 +117,7 @@ class LeaseTable:
 
     async def _transact(self, work: Callable[[Connection], Result]) -> Result:
         """A frozen server keeps the one thread waiting; whoever waits for the thread is told."""
-        running = asyncio.ensure_future(self._ledger.transact(work))
+        running = asyncio.ensure_future(self._database.transact(work))
         running.add_done_callback(_look_at)
         done, _ = await asyncio.wait({running}, timeout=STEP_S)
         if not done:
@@ -136,7 +136,7 @@ def _make(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         key = int.from_bytes(hashlib.sha256(b"azaion jobs tables").digest()[:8], "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-    prepare(connection, LEDGER)
+    prepare(connection, DATABASE)
     METADATA.create_all(connection)
 
 

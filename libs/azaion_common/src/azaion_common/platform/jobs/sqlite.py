@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from azaion_common.core.errors import PermanentError
+from azaion_common.platform.database.shared_database import SharedDatabase
 from azaion_common.platform.jobs import DeadJob, Job
-from azaion_common.platform.storage.shared_database import SharedDatabase
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (

@@ -22,8 +22,8 @@ from azaion_common.core.backoff import Backoff
 from azaion_common.core.byte_semaphore import ByteSemaphore
 from azaion_common.core.errors import AzaionError, PermanentError, SetupError, TransientError
 from azaion_common.core.tracing import Span, Unrecorded
+from azaion_common.platform.database.engine import is_outage
 from azaion_common.platform.ledger import inbox, letters
-from azaion_common.platform.ledger.engine import is_outage
 from azaion_common.platform.ledger.foreign import Repetitions, digest
 from azaion_common.platform.ledger.handler import Delivery, Effect, Handler, Outgoing, Ready
 from azaion_common.platform.ledger.inbox import Outcome, Passage, Sequences

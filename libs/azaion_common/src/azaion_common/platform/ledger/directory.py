@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from azaion_common.platform.database.engine import make_engine, typed
 from azaion_common.platform.ledger import tables
-from azaion_common.platform.ledger.engine import make_engine, typed
 
 _SCHEMAS = sa.text(
     "SELECT table_schema FROM information_schema.tables WHERE table_name = :table ORDER BY table_schema"

@@ -1,7 +1,6 @@
 """The ledger: one small database per service, in which effects, cursor and outgoing events change together.
 
-All access goes through one thread with one connection: transactions are serial, and the loop never blocks.
-Commits are durable: SQLite runs with ``synchronous=FULL``, PostgreSQL with ``synchronous_commit=on``.
+Its owner brings the tables up to date, and gives out the numbers of the service's events: (epoch, sequence).
 """
 
 from __future__ import annotations
@@ -9,23 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
-import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, MetaData
 
-from azaion_common.core.errors import PermanentError, SetupError, TransientError
-from azaion_common.platform.ledger import engine as database
-from azaion_common.platform.ledger import epochs, ownership
-from azaion_common.platform.ledger.after_commit import take_actions
-from azaion_common.platform.ledger.engine import sqlite_url
+from azaion_common.core.errors import PermanentError, TransientError
+from azaion_common.platform.database import engine, ownership
+from azaion_common.platform.database.database import Database
+from azaion_common.platform.ledger import epochs
 from azaion_common.platform.ledger.handler import Effect
 from azaion_common.platform.ledger.outbox import Outbox, Route
-
-__all__ = ["Ledger", "sqlite_url"]
 
 Result = TypeVar("Result")
 
@@ -37,26 +31,16 @@ def _whole(stream: str, _subject: str) -> str:
 class Ledger:
     """Use ``async with Ledger.open(url, "ingestor", tables.METADATA)``."""
 
-    def __init__(
-        self, service: str, engine: Engine, metadata: MetaData, *, exclusive: bool, route: Route
-    ) -> None:
-        self.service = service
-        self.epoch = 0
+    def __init__(self, database: Database, tenure: _Tenure, route: Route) -> None:
+        self.service = database.name
         self.outbox_filled = asyncio.Event()
-        self.changes = 0
-        """Transactions so far: as long as it is the same, so is what the ledger holds."""
+        self.outbox_filled.set()
         self.newest_trace: str | None = None
         """Of the event that was applied last: what no single event causes goes on with it."""
-        self._instance = uuid4().hex  # of one that is only looked into: of no ledger at all
-        self._seats: Counter[str] = Counter()
-        self._engine = engine
-        self._metadata = metadata
-        self._exclusive = exclusive
+        self._database = database
+        self._tenure = tenure
         self._route = route
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{service}")
-        self._connection: Connection | None = None
-        self._owned: BinaryIO | None = None
-        self._closed = False
+        self._seats: Counter[str] = Counter()
 
     @classmethod
     @asynccontextmanager
@@ -82,14 +66,22 @@ class Ledger:
             PermanentError: ``ledger_in_use``, ``ledger_corrupt``, ``ledger_not_durable``, ``ledger_denied``,
                 ``ledger_too_new``.
         """
-        ledger = cls(service, database.make_engine(url, service), metadata, exclusive=exclusive, route=route)
+        tenure = _Tenure(service, metadata, wait_s)
         try:
-            await ledger._in_thread(lambda: ledger._connect(wait_s))
-            ledger.outbox_filled.set()
-            yield ledger
+            async with Database.open(url, service, tenure.begin if exclusive else _look) as database:
+                yield cls(database, tenure, route)
         finally:
-            await ledger._in_thread(ledger._close)
-            await asyncio.to_thread(ledger._thread.shutdown)
+            tenure.end()
+
+    @property
+    def epoch(self) -> int:
+        """Of the line of numbers that events get now; 0 for one that only looks."""
+        return self._tenure.epoch
+
+    @property
+    def changes(self) -> int:
+        """As ``Database.changes``."""
+        return self._database.changes
 
     def worker_name(self, queue: str) -> str:
         """Whose name the leases of another worker on ``queue`` are to have, which no other living worker has.
@@ -97,39 +89,28 @@ class Ledger:
         A ledger has one owner. So whatever is leased under the same name since an earlier life is held by nobody.
         """
         self._seats[queue] += 1
-        return f"{self.service}/{self._instance}/{self._seats[queue]}"
+        return f"{self.service}/{self._tenure.instance}/{self._seats[queue]}"
 
     async def transact(self, work: Callable[[Connection], Result]) -> Result:
-        """Run ``work`` in one transaction: all of it is durable when this returns, or none of it happened.
-
-        Raises:
-            TransientError: ``ledger_unavailable``: it may have happened, if the connection broke during the commit.
-        """
-        try:
-            result = await self._in_thread(lambda: self._transact(work))
-        finally:
-            self.changes += 1
+        """Run ``work`` in one transaction, and have what it puts into the outbox sent. Raises as ``Database.transact``."""
+        result = await self._database.transact(work)
         self.outbox_filled.set()
         return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, on one consistent state."""
-        return await self._in_thread(lambda: self._transact(work))
+        return await self._database.read(work)
 
     def stamp(self) -> object | None:
-        """Equal to an earlier one while nobody, in any process, has written since; None where that cannot be told.
-
-        Costs next to nothing: for whoever looks now and then for what others may have written.
-        """
-        file = database.file_of(self._engine)
-        return None if file is None else database.trace_of(file)
+        """As ``Database.stamp``."""
+        return self._database.stamp()
 
     async def renew_epoch(self) -> int:
         """Begin a new line of numbers, for a ledger that turned out to be an old copy; what is still owed gets them."""
 
         def renew(connection: Connection) -> int:
-            self.epoch = epochs.renew(connection, self.service)
-            return self.epoch
+            self._tenure.epoch = epochs.renew(connection, self.service)
+            return self._tenure.epoch
 
         return await self.transact(renew)
 
@@ -145,74 +126,51 @@ class Ledger:
         outbox.add(effects, traceparent=traceparent)
         outbox.flush()
 
-    def _connect(self, wait_s: float | None) -> Connection:
-        connection = self._engine.connect()
-        try:
-            if self._exclusive:
-                self._own(connection, wait_s)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
 
-    def _own(self, connection: Connection, wait_s: float | None) -> None:
+class _Tenure:
+    """Being the owner of a ledger; kept over outages of the database, where nobody else took it meanwhile."""
+
+    def __init__(self, service: str, metadata: MetaData, wait_s: float | None) -> None:
+        self.epoch = 0
+        self.instance = uuid4().hex  # of one that is only looked into: of no ledger at all
+        self._service = service
+        self._metadata = metadata
+        self._wait_s = wait_s
+        self._has_begun = False
+        self._lock: BinaryIO | None = None
+
+    def begin(self, connection: Connection) -> None:
+        """On each new connection, in the database's thread.
+
+        Raises:
+            PermanentError: ``ledger_in_use``.
+            TransientError: ``ledger_lost``: after an outage, somebody else is the owner; then it is not ours to write to.
+        """
         from azaion_common.platform.ledger.migrating import migrate  # noqa: PLC0415 - slow to load, and who only looks needs none
 
-        if self._owned is None:
-            self._owned = ownership.take(connection, self.service, wait_s)
+        if self._lock is None:
+            self._lock = self._take(connection)
         with connection.begin():
-            database.prepare(connection, self.service)
+            engine.prepare(connection, self._service)
             migrate(connection, self._metadata)
-            self.epoch = epochs.current(connection, self.service)
-            self._instance = epochs.instance(connection, self.service)
+            self.epoch = epochs.current(connection, self._service)
+            self.instance = epochs.instance(connection, self._service)
+        self._has_begun = True
 
-    def _reconnect(self) -> Connection:
-        """After an outage. Somebody else may own the ledger by now: then it is not ours to write to."""
+    def _take(self, connection: Connection) -> BinaryIO | None:
         try:
-            return self._connect(None)
+            return ownership.take(connection, self._service, None if self._has_begun else self._wait_s)
         except PermanentError as error:
-            if error.code != "ledger_in_use":
-                raise
-            raise TransientError("ledger_lost", error.message) from error
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            with suppress(sa.exc.DBAPIError):  # of a connection that is broken already
-                self._connection.close()
-            self._connection = None
-        self._engine.dispose()
-
-    def _close(self) -> None:
-        """In the thread, so that what was asked for before still happens."""
-        self._closed = True
-        self._disconnect()
-        if self._owned is not None:
-            self._owned.close()
-            self._owned = None
-
-    def _transact(self, work: Callable[[Connection], Result]) -> Result:
-        if self._closed:
-            raise SetupError("ledger_closed", f"the ledger of {self.service} is closed")
-        connection = self._connection or self._reconnect()
-        try:
-            take_actions(connection)  # of a transaction that failed
-            with connection.begin():
-                result = work(connection)
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated or connection.invalidated or connection.closed:
-                self._disconnect()
+            if error.code == "ledger_in_use" and self._has_begun:
+                raise TransientError("ledger_lost", error.message) from error
             raise
-        for action in take_actions(connection):
-            action()
-        return result
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        loop = asyncio.get_running_loop()
-        try:
-            return await asyncio.shield(loop.run_in_executor(self._thread, work))
-        except sa.exc.IntegrityError:
-            raise
-        except sa.exc.DBAPIError as error:
-            file = database.file_of(self._engine)
-            raise await asyncio.to_thread(database.typed, error, self.service, file) from error
+    def end(self) -> None:
+        """Let somebody else be the owner; behind the last transaction."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _look(_connection: Connection) -> None:
+    """Whoever only looks into a ledger makes nothing in it."""

@@ -33,12 +33,12 @@ from azaion_common.core.durable import (
     write_file,
 )
 from azaion_common.core.errors import PermanentError
+from azaion_common.platform.database.shared_database import writers_locked_out
 from azaion_common.platform.runtime.home import PRIVATE, make_home
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.runtime.throwing_away import nothing_is_thrown_away
 from azaion_common.platform.runtime.transports import check_exists, log_path, queue_path
 from azaion_common.platform.storage.files import copy_sound
-from azaion_common.platform.storage.shared_database import writers_locked_out
 
 RECORD = "backup.json"
 """Written last: a folder without it is not a whole backup."""

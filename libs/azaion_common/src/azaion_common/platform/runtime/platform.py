@@ -14,9 +14,9 @@ from sqlalchemy import MetaData
 
 from azaion_common.contracts.catalogue import Catalogue
 from azaion_common.core.errors import TransientError
+from azaion_common.platform.database.readings import Readings
 from azaion_common.platform.jobs import JobQueue
 from azaion_common.platform.ledger.ledger import Ledger
-from azaion_common.platform.ledger.readings import Readings
 from azaion_common.platform.ledger.relay import Relay
 from azaion_common.platform.ledger.watching import watch_books
 from azaion_common.platform.runtime import transports

@@ -16,10 +16,11 @@ from typing import Never
 from sqlalchemy import Connection, MetaData
 
 from azaion_common.core.errors import PermanentError
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import DeadJob, Job
 from azaion_common.platform.ledger.accounting import cursors
 from azaion_common.platform.ledger.digests import TableDigest, table_digest
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.runtime import transports
 from azaion_common.platform.runtime.health import Health
 from azaion_common.platform.runtime.platform import Platform, open_platform

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from azaion_common.platform.ledger import ownership
-from azaion_common.platform.ledger.engine import make_engine, typed
+from azaion_common.platform.database import ownership
+from azaion_common.platform.database.engine import make_engine, typed
 from azaion_common.platform.runtime.settings import PlatformSettings
 
 

@@ -36,6 +36,7 @@ from azaion_common.contracts.events import (
 from azaion_common.contracts.events.codec import UnknownEventType, decode
 from azaion_common.core.durable import make_folder, open_lock, storage_errors
 from azaion_common.core.errors import AzaionError, PermanentError, TransientError
+from azaion_common.platform.database.read_only import connect_reading, database_error, may_only_be_read
 from azaion_common.platform.ledger import tables
 from azaion_common.platform.ledger.letters import APPLIED
 from azaion_common.platform.runtime.home import VIEWS
@@ -48,7 +49,6 @@ from azaion_common.platform.runtime.transports import (
     releases_path,
 )
 from azaion_common.platform.storage.files import FileBlobStore
-from azaion_common.platform.storage.read_only import connect_reading, database_error, may_only_be_read
 
 _log = structlog.get_logger(__name__)
 BLOBS, LEFT_OVER, REPLAYS = "blobs that nothing names", "left over by killed writers", "replayed ledgers"

@@ -20,10 +20,11 @@ from sqlalchemy import MetaData
 
 from azaion_common.core.errors import PermanentError, SetupError
 from azaion_common.core.extras import install_hint
+from azaion_common.platform.database.engine import sqlite_url
 from azaion_common.platform.jobs import JobQueue
 from azaion_common.platform.jobs.sqlite import SqliteJobQueue
 from azaion_common.platform.ledger import directory, tables
-from azaion_common.platform.ledger.ledger import Ledger, sqlite_url
+from azaion_common.platform.ledger.ledger import Ledger
 from azaion_common.platform.runtime.running import anything_runs, is_running
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.storage import BlobStore

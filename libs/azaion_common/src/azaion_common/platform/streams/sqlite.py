@@ -14,7 +14,7 @@ from pathlib import Path
 import msgpack
 
 from azaion_common.core.errors import PermanentError, TransientError
-from azaion_common.platform.storage.shared_database import SharedDatabase
+from azaion_common.platform.database.shared_database import SharedDatabase
 from azaion_common.platform.streams import Message, PropertyValue, Record
 
 _SCHEMA = """

@@ -11,7 +11,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from azaion_common.platform.ledger import engine as database
+from azaion_common.platform.database import engine as database
 
 READERS = 4
 

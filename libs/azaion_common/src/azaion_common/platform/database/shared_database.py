@@ -25,8 +25,8 @@ from azaion_common.core.durable import (
     write_problem,
 )
 from azaion_common.core.errors import AzaionError
-from azaion_common.platform.storage.doorbell import Doorbell
-from azaion_common.platform.storage.read_only import connect_reading, database_error, may_only_be_read
+from azaion_common.platform.database.doorbell import Doorbell
+from azaion_common.platform.database.read_only import connect_reading, database_error, may_only_be_read
 
 BUSY_TIMEOUT_S = 10.0
 CHECKPOINT_BYTES = 4 << 20

@@ -18,7 +18,7 @@ from azaion_common.core.durable import (
     write_problem,
 )
 from azaion_common.core.errors import AzaionError, PermanentError, SetupError, TransientError
-from azaion_common.platform.storage.read_only import connect_reading, may_only_be_read
+from azaion_common.platform.database.read_only import connect_reading, may_only_be_read
 
 _POSTGRES_SESSION = {
     "synchronous_commit": "on",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from azaion_common.core.durable import open_lock
 from azaion_common.core.errors import PermanentError, SetupError
-from azaion_common.platform.ledger.engine import file_of, schema_name
+from azaion_common.platform.database.engine import file_of, schema_name
 
 WAIT_S = {"sqlite": 1.0, "postgresql": 20.0}
 """A server may take some seconds to notice that the last owner is gone; the kernel frees files at once."""

@@ -1,0 +1,1 @@
+"""Durable databases: one with a thread of its own for each service, and SQLite files that processes share."""
