@@ -80,8 +80,8 @@ bench: $(DEV) $(TRAINING) ## Measure against peers, as ratios (MODEL=x.onnx VIDE
 	$(BIN)/python benchmarks/api.py
 	$(if $(MODEL),$(BIN)/python benchmarks/infer_video.py --model $(MODEL) --video $(VIDEO))
 
-schemas: $(DEV) ## Write the golden event schemas anew, after a deliberate change
-	$(BIN)/python -m azaion_common.contracts.events.schemas tests/contract/schemas
+schemas: $(DEV) ## Write the golden schemas of events and jobs anew, after a deliberate change
+	$(BIN)/python -m azaion_common.contracts.schemas tests/contract/schemas
 
 reference: $(DEV) ## Write docs/settings.md and docs/commands.md anew from the program
 	$(BIN)/python -m azaion_common.platform.cli.reference docs

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from azaion_common.contracts.annotations.wire import STREAM as ANNOTATIONS
 from azaion_common.contracts.catalogue import Catalogue
 from azaion_common.core.errors import AzaionError
-from azaion_common.platform.cli.backlog import ANNOTATIONS
 from azaion_common.platform.cli.pending_work import what_waits
 from azaion_common.platform.cli.root import build_app
 from azaion_common.platform.runtime.transports import queue_path

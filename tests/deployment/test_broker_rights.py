@@ -19,12 +19,13 @@ from rstream.constants import OffsetType
 from testservers.given import GivenRabbit
 from testservers.rabbitmq import PrivateRabbit
 
+from azaion_common.contracts.jobs import QUEUES
 from azaion_common.core.errors import SetupError
 from azaion_common.platform.jobs.rabbitmq.link import Link as JobsLink
 from azaion_common.platform.jobs.rabbitmq.location import JobsLocation
 from azaion_common.platform.jobs.rabbitmq.messages import encode
 from azaion_common.platform.jobs.rabbitmq.putter import Putter
-from azaion_common.platform.runtime.provisioning import QUEUES, provision
+from azaion_common.platform.runtime.provisioning import provision
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.streams import Message
 from azaion_common.platform.streams.partitions import Partitioning

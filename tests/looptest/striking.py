@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from azaion_common.contracts.jobs import EXPORTS, PUBLICATIONS, TRAININGS
 from looptest.evidence import ANNOTATIONS, IMAGES, Evidence
 from looptest.program import START_S, Up, log_of, start_up, survivors, wait_until
 
-QUEUES = {"train": "trainings", "export": "exports", "publish": "publications"}
+QUEUES = {"train": TRAININGS, "export": EXPORTS, "publish": PUBLICATIONS}
 STAGES = ("ingest", "augment", *QUEUES)
 SPANS_S = {"ingest": 1.0, "augment": 4.0, "train": 12.0, "export": 8.0, "publish": 0.4}
 """How long after the beginning of its work in a stage a process is ended at the latest."""

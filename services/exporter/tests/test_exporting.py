@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, create_engine
 
 from azaion_common.contracts.events import Event, ExportFailed, ModelExported
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import EXPORTS
 from azaion_common.core.errors import PermanentError, TransientError
 from azaion_common.platform.cli.model_events import contents
 from azaion_common.platform.database.engine import sqlite_url
@@ -28,7 +29,6 @@ from azaion_exporter.handlers import Planner
 from azaion_exporter.plan import (
     ORIGIN_COMMAND,
     ORIGIN_TRAINED,
-    QUEUE,
     Target,
     export_job,
     jobs_for,
@@ -148,7 +148,7 @@ async def test_leftovers_of_a_killed_run_do_not_disturb_the_next(bench: Any) -> 
 @pytest.mark.parametrize("body", ["", "{}", "[]", '{"model_id": 1}'])
 async def test_a_job_that_is_none_ends_without_an_event(bench: Any, body: str) -> None:
     """Nonsense in the queue is refused with a code and does not end the worker."""
-    job = Job(QUEUE, "x", body, attempt=1)
+    job = Job(EXPORTS, "x", body, attempt=1)
 
     with pytest.raises(PermanentError, match="job_invalid") as caught:
         await bench.exporter.run(job)
@@ -175,12 +175,12 @@ async def test_through_the_queue_an_export_is_announced_once(bench: Any, tmp_pat
         await bench.platform.jobs.put(planned.queue, planned.job_id, planned.body)
     async with Ledger.open(sqlite_url(tmp_path / "l.sqlite"), "exporter", MetaData()) as ledger:
         worker = JobWorker(
-            jobs=bench.platform.jobs, ledger=ledger, queue=QUEUE,
+            jobs=bench.platform.jobs, ledger=ledger, queue=EXPORTS,
             run=bench.exporter.run, failed=bench.exporter.failed,
         )  # fmt: skip
         running = asyncio.create_task(worker.run(bench.platform.stopping))
         async with asyncio.timeout(10):
-            while await bench.platform.jobs.pending(QUEUE):
+            while await bench.platform.jobs.pending(EXPORTS):
                 await asyncio.sleep(0.02)
         bench.platform.stopping.set()
         await running

@@ -13,6 +13,7 @@ import pytest
 
 from azaion_common.contracts.events import BlobRef, Event
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import PUBLICATIONS
 from azaion_common.core.errors import PermanentError
 from azaion_common.packages import FleetKeyWrapper, joined_parts, open_package
 from azaion_common.platform.jobs import Job
@@ -24,7 +25,7 @@ from azaion_common.platform.streams import Record
 from azaion_publisher import packages
 from azaion_publisher.command import answers, find_export, outcome
 from azaion_publisher.handlers import Planner
-from azaion_publisher.plan import QUEUE, publish_job
+from azaion_publisher.plan import publish_job
 
 pytestmark = pytest.mark.slow
 
@@ -280,7 +281,7 @@ async def test_through_the_queue_a_job_put_twice_ends_in_one_release(bench: Any)
     worker = JobWorker(
         jobs=bench.platform.jobs,
         ledger=bench.ledger,
-        queue=QUEUE,
+        queue=PUBLICATIONS,
         run=bench.publisher.run,
         failed=bench.publisher.failed,
     )
@@ -289,7 +290,7 @@ async def test_through_the_queue_a_job_put_twice_ends_in_one_release(bench: Any)
     await bench.platform.jobs.put(job.queue, job.job_id, job.body)
     running = asyncio.create_task(worker.run(bench.platform.stopping))
     async with asyncio.timeout(10):
-        while await bench.platform.jobs.pending(QUEUE):
+        while await bench.platform.jobs.pending(PUBLICATIONS):
             await asyncio.sleep(0.02)
     bench.platform.stopping.set()
     await running
@@ -299,7 +300,7 @@ async def test_through_the_queue_a_job_put_twice_ends_in_one_release(bench: Any)
 
 async def test_a_job_that_is_none_ends_without_an_event(bench: Any) -> None:
     """Nonsense in the queue is refused with a code."""
-    job = Job(QUEUE, "x", "{}", attempt=1)
+    job = Job(PUBLICATIONS, "x", "{}", attempt=1)
 
     with pytest.raises(PermanentError, match="job_invalid") as caught:
         await bench.publisher.run(job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from azaion_annotations.labels import parse_detections
 from azaion_annotations.publish import PreparedImport, send_import
+from azaion_common.contracts.jobs import TRAININGS, TrainingJob
 from azaion_common.core.errors import PermanentError
 from azaion_common.platform.jobs import JobQueue
 from azaion_common.platform.runtime.settings import PlatformSettings
@@ -117,7 +117,7 @@ class _Loop:
             first = follower.state.quarantined[0].message
             raise PermanentError("nothing_usable", f"none of the {total} pictures could be used: {first}")
         await follower.until(lambda state: state.saved.keys() <= state.augmented.keys())
-        await self.jobs.put("trainings", f"demo-{self.inputs.digest[:16]}", json.dumps({"overrides": {}}))
+        await self.jobs.put(TRAININGS, f"demo-{self.inputs.digest[:16]}", TrainingJob().model_dump_json())
 
     async def _infer(self, state: LoopState) -> dict[str, Any]:
         """The newest release on the video, or on the pictures of the test side."""

@@ -7,6 +7,7 @@ import asyncio
 from sqlalchemy import MetaData
 
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import EXPORTS
 from azaion_common.platform.ledger.consumer import Consumer
 from azaion_common.platform.ledger.decoding import decode_event
 from azaion_common.platform.ledger.worker import JobWorker
@@ -18,7 +19,6 @@ from azaion_exporter.adapters.onnx_runtime import OnnxRuntime
 from azaion_exporter.adapters.ultralytics import UltralyticsSource
 from azaion_exporter.exporting import Exporter
 from azaion_exporter.handlers import Planner
-from azaion_exporter.plan import QUEUE
 from azaion_exporter.settings import ExporterSettings
 from azaion_vision.runtimes.outputs import Thresholds
 
@@ -37,7 +37,7 @@ async def run(platform: Platform) -> None:
             accept_gaps=platform.settings.accept_gaps,
         )
         worker = JobWorker(
-            jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=exporter.run, failed=exporter.failed
+            jobs=platform.jobs, ledger=ledger, queue=EXPORTS, run=exporter.run, failed=exporter.failed
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(platform.stopping))

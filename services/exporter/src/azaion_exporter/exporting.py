@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from azaion_common.contracts.events import BlobRef, ExportFailed, ModelExported, Parity
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import ExportJob, parse_body
 from azaion_common.core.durable import make_folder
 from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.platform.database.after_commit import after_commit
@@ -27,7 +27,6 @@ from azaion_common.platform.ledger.worker import Finish
 from azaion_common.platform.storage import BlobStore
 from azaion_exporter import metrics
 from azaion_exporter.parity import compare, parity_threshold
-from azaion_exporter.plan import ExportJob
 from azaion_exporter.ports import ExportRequest, Opened, Runtime, Source
 from azaion_vision.runtimes.outputs import Thresholds
 
@@ -68,7 +67,7 @@ class Exporter:
             AzaionError: ``export_differs``, ``parity_vacuous``, ``class_names_differ``, or what the toolchain, the
                 runtime or the store say.
         """
-        wanted = parse_job(job)
+        wanted = parse_body(ExportJob, job.body, job_id=job.job_id)
         started = time.monotonic()
         async with _work_folder(self.work, job.job_id) as folder:
             event = await self._export(wanted, folder)
@@ -77,7 +76,7 @@ class Exporter:
     def failed(self, connection: Connection, job: Job, error: AzaionError) -> Iterable[Effect]:
         """What to say of a job that cannot be done."""
         try:
-            wanted = parse_job(job)
+            wanted = parse_body(ExportJob, job.body, job_id=job.job_id)
         except PermanentError:  # the worker says so
             return []
         after_commit(connection, metrics.EXPORTS.labels(wanted.target, error.code).inc)
@@ -167,14 +166,6 @@ def properties(wanted: ExportJob) -> dict[str, str]:
         if name in wanted.thresholds
     }
     return {"thresholds": str(by_id)} if by_id else {}
-
-
-def parse_job(job: Job) -> ExportJob:
-    """Raises: PermanentError ``job_invalid``."""
-    try:
-        return ExportJob.model_validate_json(job.body)
-    except ValidationError as error:
-        raise PermanentError("job_invalid", f"job {job.job_id}: {error.errors()[0]['msg']}") from error
 
 
 def _check_names(wanted: ExportJob, opened: Opened) -> None:

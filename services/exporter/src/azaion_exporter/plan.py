@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.contracts.events import BlobRef, ModelTrained
-from azaion_common.contracts.events.models import ScoreThresholds
+from azaion_common.contracts.events import ModelTrained
+from azaion_common.contracts.jobs import EXPORTS, ExportJob
 from azaion_common.core.errors import PermanentError
 from azaion_common.platform.ledger.handler import NewJob
 
-QUEUE = "exports"
 ORIGIN_TRAINED = "model.trained"
 ORIGIN_COMMAND = "command"
 
@@ -25,24 +24,6 @@ class Target(BaseModel):
     target: Literal["onnx"] = "onnx"
     imgsz: int | None = Field(default=None, ge=32, le=4096, multiple_of=32)
     batch: int = Field(default=1, ge=1, le=256)
-
-
-class ExportJob(BaseModel):
-    """Everything that an export needs to know; the body of a job in the queue ``exports``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model_id: str
-    target: str
-    imgsz: int
-    batch: int
-    checkpoint: BlobRef
-    probe_images: tuple[BlobRef, ...]
-    class_names: tuple[str, ...]
-    class_colours: tuple[str, ...]
-    origin: str
-    """What asked for it: only exports of freshly trained models are published without being told to."""
-    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 def jobs_for(model: ModelTrained, targets: Iterable[Target]) -> list[NewJob]:
@@ -67,7 +48,7 @@ def export_job(model: ModelTrained, target: Target, origin: str) -> ExportJob:
 
 
 def new_job(job: ExportJob, job_id: str) -> NewJob:
-    return NewJob(QUEUE, job_id, job.model_dump_json())
+    return NewJob(EXPORTS, job_id, job.model_dump_json())
 
 
 def parse_target(target: str, overrides: Iterable[str]) -> Target:

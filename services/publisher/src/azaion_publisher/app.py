@@ -7,6 +7,7 @@ import asyncio
 import httpx
 
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import PUBLICATIONS
 from azaion_common.packages import FleetKeyWrapper, load_or_create_fleet_key, load_or_create_signing_key
 from azaion_common.platform.ledger.consumer import Consumer
 from azaion_common.platform.ledger.decoding import decode_event
@@ -21,7 +22,6 @@ from azaion_publisher.adapters.key_files import pin_public_key, trusted_keys
 from azaion_publisher.announced import Announced
 from azaion_publisher.bringing_over import bring_over
 from azaion_publisher.handlers import Planner
-from azaion_publisher.plan import QUEUE
 from azaion_publisher.publishing import Publisher
 from azaion_publisher.renewing import renew
 from azaion_publisher.settings import PublisherSettings
@@ -49,7 +49,7 @@ async def run(platform: Platform) -> None:
             accept_gaps=platform.settings.accept_gaps,
         )
         worker = JobWorker(
-            jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=publisher.run, failed=publisher.failed
+            jobs=platform.jobs, ledger=ledger, queue=PUBLICATIONS, run=publisher.run, failed=publisher.failed
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(consumer.run(platform.stopping))

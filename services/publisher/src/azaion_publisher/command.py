@@ -9,6 +9,7 @@ from uuid import uuid4
 import typer
 
 from azaion_common.contracts.events import Event, ModelExported, ModelPublished, PublishFailed
+from azaion_common.contracts.jobs import PublishJob
 from azaion_common.core.errors import PermanentError
 from azaion_common.platform.cli.model_events import is_meant, newest
 from azaion_common.platform.cli.options import AsJson, Home
@@ -16,7 +17,7 @@ from azaion_common.platform.cli.pending_work import absence_explained
 from azaion_common.platform.cli.queued_jobs import Request, ask, platform_to_ask
 from azaion_common.platform.runtime.settings import home_from
 from azaion_common.platform.streams import EventLog
-from azaion_publisher.plan import PublishJob, new_job, publish_job
+from azaion_publisher.plan import new_job, publish_job
 
 
 def register(app: typer.Typer) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from azaion_common.contracts.jobs import PublishJob
 from azaion_common.packages import PartFacts
-from azaion_publisher.plan import PublishJob
 from azaion_publisher.sealing import Sealed
 from azaion_publisher.tables import PACKAGES, RELEASES
 

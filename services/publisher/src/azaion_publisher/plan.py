@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from azaion_common.contracts.events import BlobRef, ModelExported
-from azaion_common.contracts.events.models import ScoreThresholds
+from azaion_common.contracts.events import ModelExported
+from azaion_common.contracts.jobs import PUBLICATIONS, PublishJob
 from azaion_common.core.errors import PermanentError
-from azaion_common.platform.jobs import Job
 from azaion_common.platform.ledger.handler import NewJob
 
-QUEUE = "publications"
 ORIGIN_COMMAND = "command"
-
-
-class PublishJob(BaseModel):
-    """Everything that a publication needs to know; the body of a job in the queue ``publications``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model_id: str
-    target: str
-    imgsz: int
-    batch: int
-    artifact: BlobRef
-    class_names: tuple[str, ...]
-    class_colours: tuple[str, ...]
-    thresholds: ScoreThresholds = Field(default_factory=dict)
 
 
 def publish_job(export: ModelExported) -> PublishJob:
@@ -63,12 +44,4 @@ def job_for(export: ModelExported) -> NewJob:
 
 
 def new_job(job: PublishJob, job_id: str) -> NewJob:
-    return NewJob(QUEUE, job_id, job.model_dump_json())
-
-
-def parse_job(job: Job) -> PublishJob:
-    """Raises: PermanentError ``job_invalid``."""
-    try:
-        return PublishJob.model_validate_json(job.body)
-    except ValidationError as error:
-        raise PermanentError("job_invalid", f"job {job.job_id}: {error.errors()[0]['msg']}") from error
+    return NewJob(PUBLICATIONS, job_id, job.model_dump_json())

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from azaion_common.contracts.events import ModelPublished, PackagePart, PublishFailed
 from azaion_common.contracts.events.models import STREAM
+from azaion_common.contracts.jobs import PublishJob, parse_body
 from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.packages import KeyWrapper, PackageMeta, key_id, signed
 from azaion_common.platform.database.after_commit import after_commit
@@ -33,7 +34,6 @@ from azaion_common.platform.ledger.worker import Finish
 from azaion_common.platform.storage import BlobStore
 from azaion_publisher import metrics, packages, sealing
 from azaion_publisher.announced import Announced
-from azaion_publisher.plan import PublishJob, parse_job
 from azaion_publisher.ports import SmallParts
 from azaion_publisher.sealing import Sealed
 
@@ -70,7 +70,7 @@ class Publisher:
         Raises:
             AzaionError: what the API, the stores or the packages say.
         """
-        wanted, started = parse_job(job), time.monotonic()
+        wanted, started = parse_body(PublishJob, job.body, job_id=job.job_id), time.monotonic()
         sealed = await self._sealed(job.job_id, wanted)
         location = await self._store(job.job_id, sealed)
         await self._prove(job.job_id, sealed)
@@ -84,7 +84,7 @@ class Publisher:
         """What to say of a job that cannot be done; the former release stays."""
         packages.forget(connection, job.job_id)
         try:
-            wanted = parse_job(job)
+            wanted = parse_body(PublishJob, job.body, job_id=job.job_id)
         except PermanentError:  # the worker says so
             return []
         after_commit(connection, metrics.PUBLICATIONS.labels(wanted.target, error.code).inc)

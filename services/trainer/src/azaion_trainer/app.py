@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azaion_common.contracts.events import Event, datasets, images
+from azaion_common.contracts.jobs import TRAININGS
 from azaion_common.core.errors import PermanentError
 from azaion_common.platform.ledger.consumer import Consumer
 from azaion_common.platform.ledger.decoding import decode_event
@@ -24,7 +25,7 @@ from azaion_trainer.gate import GateRules
 from azaion_trainer.groups import GroupingRules
 from azaion_trainer.handlers import PictureKeeper
 from azaion_trainer.measuring import Bench
-from azaion_trainer.parameters import QUEUE, TrainingWishes
+from azaion_trainer.parameters import TrainingWishes
 from azaion_trainer.ports import TrainingToolchain
 from azaion_trainer.schedule import ScheduleRules
 from azaion_trainer.scheduling import Scheduler
@@ -56,7 +57,9 @@ async def serve(
         rules=ScheduleRules(settings.min_new_pictures, settings.quiet_s),
         augmentation_wait_s=settings.augmentation_wait_s,
     )
-    worker = JobWorker(jobs=platform.jobs, ledger=ledger, queue=QUEUE, run=trainer.run, failed=trainer.failed)
+    worker = JobWorker(
+        jobs=platform.jobs, ledger=ledger, queue=TRAININGS, run=trainer.run, failed=trainer.failed
+    )
     async with asyncio.TaskGroup() as group:
         for stream in (*platform.partitioning.streams(images.STREAM), datasets.STREAM):
             group.create_task(_consumer(platform, ledger, stream).run(platform.stopping))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from azaion_common.contracts.events import ModelRejected, ModelTrained, models
+from azaion_common.contracts.jobs import TRAININGS, TrainingJob
 from azaion_common.core.errors import PermanentError, TransientError
 from azaion_common.core.printable import printable
 from azaion_common.platform.cli.backlog import START, until_taken_in
@@ -29,7 +30,7 @@ from azaion_trainer.adapters.ultralytics import UltralyticsTraining
 from azaion_trainer.asking import OWN, check_own, check_theirs, parse_settings
 from azaion_trainer.certificate import Certificate, decode_certificate
 from azaion_trainer.manifest import Manifest
-from azaion_trainer.parameters import QUEUE, TrainingRequest, TrainingWishes, run_id_of
+from azaion_trainer.parameters import TrainingWishes, run_id_of
 from azaion_trainer.ports import KnownSettings
 from azaion_trainer.settings import TrainerSettings
 from azaion_trainer.split import SIDES
@@ -118,7 +119,7 @@ def train(
     wanted = parse_settings(settings or [])
     asyncio.run(_check(place, wanted))
     dataset_id = asyncio.run(_find(place, dataset)).name if dataset else None
-    body = TrainingRequest(dataset_id=dataset_id, overrides=wanted).model_dump_json()
+    body = TrainingJob(dataset_id=dataset_id, overrides=wanted).model_dump_json()
     job_id = f"cli-{uuid4().hex}"
     result = asyncio.run(_train(place, job_id, body, dataset_id, timeout_s=timeout, wait=wait))
     if result is None:
@@ -175,7 +176,7 @@ async def _train(
 
     async with open_log(home, settings) as log, open_jobs(home, settings) as jobs:
         if not wait:
-            await jobs.put(QUEUE, job_id, body)
+            await jobs.put(TRAININGS, job_id, body)
             if not await works():
                 typer.echo(NOBODY, err=True)
             return None
@@ -185,10 +186,10 @@ async def _train(
                     with Patience(Console(stderr=True)) as patience:
                         await until_taken_in(home, log, patience, works)
                 start = await log.end(models.STREAM)
-                await jobs.put(QUEUE, job_id, body)
+                await jobs.put(TRAININGS, job_id, body)
                 return await wait_for_run(log, run_id_of(job_id, body), start, works=works)
         except TimeoutError:
-            queued = any(job.job_id == job_id for job in await jobs.pending(QUEUE))
+            queued = any(job.job_id == job_id for job in await jobs.pending(TRAININGS))
             fate = "the training stays queued" if queued else "no training was queued yet"
             hint = None if await works() else START
             raise TransientError(

@@ -9,21 +9,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from azaion_common.contracts.events.references import Sha256
 from azaion_common.core.errors import PermanentError
-from azaion_common.platform.jobs import Job
 
-QUEUE = "trainings"
 DEVICE = r"^(cpu|auto|\d{1,3})$"
-
-
-class TrainingRequest(BaseModel):
-    """The body of a job: a dataset (None: form one of what is there now) and ``key=value`` settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dataset_id: Sha256 | None = None
-    overrides: dict[str, Any] = Field(default_factory=dict)
 
 
 class TrainingWishes(BaseModel):
@@ -77,14 +65,6 @@ class TrainingParameters(TrainingWishes):
 
     epochs: int = Field(ge=1)
     imgsz: int = Field(ge=32, multiple_of=32)
-
-
-def parse_request(job: Job) -> TrainingRequest:
-    """Raises PermanentError ``training_request_invalid``."""
-    try:
-        return TrainingRequest.model_validate_json(job.body)
-    except ValidationError as error:
-        raise _invalid(error) from error
 
 
 def run_id_of(job_id: str, body: str) -> str:

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
+from azaion_common.contracts.jobs import TRAININGS, TrainingJob
 from azaion_common.core.stopping import unless_stopped
 from azaion_common.platform.jobs import JobQueue
 from azaion_common.platform.ledger.handler import NewJob
 from azaion_common.platform.ledger.ledger import Ledger
-from azaion_trainer.parameters import QUEUE, TrainingRequest
 from azaion_trainer.pictures import content_digest, read_situation
 from azaion_trainer.schedule import ScheduleRules, Situation, decide
 from azaion_trainer.tables import REQUESTS
@@ -60,7 +60,7 @@ class Scheduler:
 
     async def _look(self) -> _Look:
         changes = self.ledger.changes
-        busy = bool(await self.jobs.pending(QUEUE))
+        busy = bool(await self.jobs.pending(TRAININGS))
 
         def situation(connection: Connection) -> Situation:
             return read_situation(connection, now=time.time(), patience_s=self.augmentation_wait_s, busy=busy)
@@ -80,7 +80,7 @@ class Scheduler:
         connection.execute(REQUESTS.insert().values(job_id=job_id))
         self.ledger.emit(
             connection,
-            [NewJob(QUEUE, job_id, TrainingRequest().model_dump_json())],
+            [NewJob(TRAININGS, job_id, TrainingJob().model_dump_json())],
             traceparent=self.ledger.newest_trace,
         )
         return True

@@ -28,6 +28,7 @@ from azaion_common.contracts.events import (
     TrainingStarted,
     models,
 )
+from azaion_common.contracts.jobs import TrainingJob, parse_body
 from azaion_common.core.durable import make_folder
 from azaion_common.core.errors import AzaionError, PermanentError
 from azaion_common.platform.database.after_commit import after_commit
@@ -42,7 +43,7 @@ from azaion_trainer.forming import DatasetFormer, FormedDataset, train_files
 from azaion_trainer.gate import GateRules, objection, remark
 from azaion_trainer.manifest import Manifest
 from azaion_trainer.measuring import Bench, probe_images
-from azaion_trainer.parameters import TrainingParameters, TrainingWishes, parse_request, run_id_of
+from azaion_trainer.parameters import TrainingParameters, TrainingWishes, run_id_of
 from azaion_trainer.plan import Prospect, plan_training
 from azaion_trainer.ports import TrainedCheckpoint, TrainingToolchain
 
@@ -130,7 +131,7 @@ class Trainer:
         return Run(run_id, dataset.manifest, folder, parameters, workdir)
 
     async def _bind(self, job: Job, run_id: str) -> tuple[FormedDataset, TrainingParameters]:
-        request = parse_request(job)
+        request = parse_body(TrainingJob, job.body, job_id=job.job_id, code="training_request_invalid")
         wishes = self.defaults.overridden(request.overrides).with_home(self.home)
         prospect = await self.toolchain.probe(wishes)
         dataset = await (self.former.load(request.dataset_id) if request.dataset_id else self.former.form())

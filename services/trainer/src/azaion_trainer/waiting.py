@@ -19,16 +19,16 @@ from azaion_common.contracts.events import (
     TrainingStarted,
     models,
 )
+from azaion_common.contracts.jobs import TRAININGS
 from azaion_common.core.errors import PermanentError
 from azaion_common.platform.cli.backlog import START
 from azaion_common.platform.cli.patience import Patience
 from azaion_common.platform.ledger.decoding import decode_event
 from azaion_common.platform.streams import EventLog
-from azaion_trainer.parameters import QUEUE
 from azaion_trainer.progress import RunProgress
 
 LOOK_S = 2.0
-NOBODY = f"nobody works on the queue '{QUEUE}': {START}"
+NOBODY = f"nobody works on the queue '{TRAININGS}': {START}"
 
 Works = Callable[[], Awaitable[bool]]
 

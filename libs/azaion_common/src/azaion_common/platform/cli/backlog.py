@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from azaion_common.contracts.annotations.wire import STREAM as ANNOTATIONS
 from azaion_common.platform.cli.examination import lag
 from azaion_common.platform.cli.patience import Patience
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.streams import EventLog
 
 POLL_S = 0.5
-ANNOTATIONS = "azaion-annotations"
 INTAKE = ("ingestor", "augmentor", "trainer")
 START = "start the services with: azaion up"
 

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from azaion_common.contracts.jobs import QUEUES
 from azaion_common.core.errors import PermanentError
 from azaion_common.core.printable import printable
 from azaion_common.platform.cli.options import AsJson, Home
 from azaion_common.platform.cli.output import print_json, stdout_console
-from azaion_common.platform.cli.pending_work import QUEUES, absence_explained
+from azaion_common.platform.cli.pending_work import absence_explained
 from azaion_common.platform.cli.run_records import RunRecord, read_runs
 from azaion_common.platform.jobs import Job
 from azaion_common.platform.runtime.settings import PlatformSettings, home_from

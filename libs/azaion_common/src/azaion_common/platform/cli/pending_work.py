@@ -9,14 +9,14 @@ from pathlib import Path
 
 import typer
 
+from azaion_common.contracts.annotations.wire import STREAM as ANNOTATIONS
+from azaion_common.contracts.jobs import QUEUES
 from azaion_common.core.errors import AzaionError, PermanentError
-from azaion_common.platform.cli.backlog import ANNOTATIONS
 from azaion_common.platform.cli.examination import lag
 from azaion_common.platform.runtime.running import is_running
 from azaion_common.platform.runtime.settings import PlatformSettings
 from azaion_common.platform.runtime.transports import open_jobs, open_log, queue_path
 
-QUEUES = ("trainings", "exports", "publications")
 _INGESTOR = "ingestor"
 _ABSENT = {
     "nothing_to_export", "dataset_missing", "model_unknown", "model_missing", "export_missing", "no_release", "run_unknown",

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 from azaion_common.contracts.annotations import wire
 from azaion_common.contracts.events import datasets, dead_letters, devices, images, models
+from azaion_common.contracts.jobs import QUEUES
 from azaion_common.platform.runtime import transports
 from azaion_common.platform.runtime.settings import PlatformSettings
 
@@ -21,7 +22,6 @@ STREAMS = (
     devices.STREAM,
     dead_letters.STREAM,
 )
-QUEUES = ("trainings", "exports", "publications")
 
 
 async def provision(settings: PlatformSettings) -> AsyncIterator[str]:

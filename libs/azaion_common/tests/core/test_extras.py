@@ -11,7 +11,7 @@ import pytest
 
 from azaion_common.core.extras import install_hint
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize(("extra", "package"), [("production", "aio-pika"), ("traces", "opentelemetry-sdk")])

@@ -1,6 +1,6 @@
-"""JSON schemas of all events, one file per stream: the golden files that tell when an event changed.
+"""JSON schemas of all events and jobs, one file per stream and queue: the golden files that tell when a contract changed.
 
-``python -m azaion_common.contracts.events.schemas FOLDER`` writes them.
+``python -m azaion_common.contracts.schemas FOLDER`` writes them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from azaion_common.contracts import jobs
 from azaion_common.contracts.events import datasets, dead_letters, devices, images, models
 
 STREAMS: dict[str, Any] = {
@@ -21,19 +22,21 @@ STREAMS: dict[str, Any] = {
     devices.STREAM: devices.DevicesEvent,
     dead_letters.STREAM: dead_letters.DeadLettersEvent,
 }
+CONTRACTS: dict[str, Any] = {**STREAMS, **{f"jobs.{queue}": body for queue, body in jobs.BODIES.items()}}
+"""By the name of its golden file."""
 
 
-def schema(stream: str) -> str:
-    """The JSON schema of everything that may stand on ``stream``, as text."""
-    schema_of_all = TypeAdapter(STREAMS[stream]).json_schema()
+def schema(contract: str) -> str:
+    """The JSON schema of everything that may stand on a stream, or in a queue, as text."""
+    schema_of_all = TypeAdapter(CONTRACTS[contract]).json_schema()
     return json.dumps(schema_of_all, indent=2, sort_keys=True) + "\n"
 
 
 def write_schemas(folder: Path) -> None:
-    """Write one file per stream."""
+    """Write one file per contract."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stream in STREAMS:
-        (folder / f"{stream}.json").write_text(schema(stream))
+    for contract in CONTRACTS:
+        (folder / f"{contract}.json").write_text(schema(contract))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from azaion_common.contracts.catalogue import Catalogue
 from azaion_common.core.errors import PermanentError
 
-DEPLOYED = Path(__file__).parents[4] / "deploy" / "catalogues"
+DEPLOYED = Path(__file__).parents[5] / "deploy" / "catalogues"
 THREE = {"Norm": 0, "Wint": 20, "Night": 40}
 
 
