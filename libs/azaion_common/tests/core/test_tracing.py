@@ -94,7 +94,7 @@ def test_spans_that_are_given_up_are_not_complained_of_later() -> None:
     """A process that ends while its collector is away writes nothing after its own last line."""
     program = """
 import os, socket
-from azaion_common import tracing
+from azaion_common.core import tracing
 silent = socket.create_server(("127.0.0.1", 0))
 os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
 tracing.CLOSE_S = 0.1
