@@ -26,3 +26,17 @@ def test_links_lead_to_files_of_the_repository(document: Path) -> None:
     missing = [link for link in _LINK.findall(document.read_text()) if not (document.parent / link).exists()]
 
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    "package", sorted([*ROOT.glob("libs/azaion_*"), *ROOT.glob("services/*")]), ids=lambda path: path.name
+)
+def test_every_package_says_what_it_is(package: Path) -> None:
+    """A README; of a service also what it reads, writes and shows, and where its settings are."""
+    text = (package / "README.md").read_text()
+    rows = (
+        ("| reads |", "| writes |", "| shows |", "| settings |") if package.parent.name == "services" else ()
+    )
+
+    assert text.startswith("# ")
+    assert [row for row in rows if row not in text] == []
