@@ -42,14 +42,24 @@ def with_libraries(packages: list[str]) -> list[str]:
     """``packages`` (folders, with extras or without) and the folders in libs/ that they need, none that is installed."""
     found = list(packages)
     for package in found:  # grows
-        folder = Path(package.partition("[")[0])
-        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         known = {Path(each.partition("[")[0]).name for each in found}
-        for requirement in project.get("dependencies", []):
+        for requirement in requirements(package):
             name = re.split(r"[^\w-]", requirement)[0].replace("-", "_")
             if (LIBRARIES / name).is_dir() and name not in known and not is_installed(name):
                 found.append(f"./{LIBRARIES / name}")
     return found
+
+
+def requirements(package: str) -> list[str]:
+    """What the package in the folder needs, with its extras: ``./services/publisher[operator]``."""
+    folder, _, extras = package.removesuffix("]").partition("[")
+    project = tomllib.loads(Path(folder, "pyproject.toml").read_text())["project"]
+    optional = project.get("optional-dependencies", {})
+    needed: list[str] = [
+        *project.get("dependencies", []),
+        *(name for extra in extras.split(",") if extra for name in optional[extra]),
+    ]
+    return needed
 
 
 def is_installed(name: str) -> bool:

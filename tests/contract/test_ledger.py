@@ -16,7 +16,7 @@ from testservers.postgres import PrivatePostgres
 
 from azaion_common.contracts.events import ImageDeleted, images
 from azaion_common.contracts.events.codec import decode
-from azaion_common.core.errors import SetupError, TransientError
+from azaion_common.core.errors import PermanentError, SetupError, TransientError
 from azaion_common.platform.database import ownership
 from azaion_common.platform.database.after_commit import after_commit
 from azaion_common.platform.ledger import keeping
@@ -258,3 +258,36 @@ async def test_who_lost_the_ledger_to_another_writes_no_more(
                     await first.transact(add("late"))
             await second.transact(add("a"))
             assert await second.read(names) == ["a"]
+
+
+async def test_whoever_is_cancelled_while_closing_owns_until_its_last_transaction_is_over(
+    open_ledger: OpenLedger,
+) -> None:
+    """Impatience at the end of a service lets no other owner in beside what the old one still writes."""
+    may_end, has_begun = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        has_begun.set()
+        may_end.wait(20)
+        add("late")(connection)
+
+    async def own() -> None:
+        async with open_ledger() as ledger:
+            writing.append(asyncio.create_task(ledger.transact(slow)))
+            await asyncio.to_thread(has_begun.wait, 20)
+
+    writing: list[asyncio.Task[None]] = []
+    owning = asyncio.create_task(own())
+    await asyncio.to_thread(has_begun.wait, 20)
+    await asyncio.sleep(0.1)  # it is closing
+    for _ in range(2):
+        owning.cancel()
+        await asyncio.sleep(0.05)
+    with pytest.raises(PermanentError, match="has an owner"):
+        async with open_ledger(wait_s=0):
+            pass
+    may_end.set()
+    await asyncio.gather(owning, *writing, return_exceptions=True)
+
+    async with open_ledger(wait_s=10) as ledger:
+        assert await ledger.read(names) == ["late"]

@@ -53,7 +53,7 @@ def test_a_package_brings_the_libraries_that_it_needs(
 ) -> None:
     """A service is installed with what it needs of libs/, and what that needs; what is installed already is left alone."""
     needs = {
-        "services/eater": ["azaion-bread>=1", "numpy"],
+        "services/eater": [],
         "libs/azaion_bread": ["azaion-flour"],
         "libs/azaion_flour": [],
         "libs/azaion_water": [],
@@ -61,11 +61,16 @@ def test_a_package_brings_the_libraries_that_it_needs(
     for folder, names in needs.items():
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "pyproject.toml").write_text(f'[project]\nname = "x"\ndependencies = {names}\n')
+    (tmp_path / "services/eater/pyproject.toml").write_text(
+        '[project]\nname = "x"\ndependencies = ["azaion-bread>=1", "numpy"]\n'
+        '[project.optional-dependencies]\ndrinks = ["azaion-water"]\nproduction = []\n'
+    )
     monkeypatch.chdir(tmp_path)
 
     found = with_libraries(["./services/eater[production]"])
 
     assert found == ["./services/eater[production]", "./libs/azaion_bread", "./libs/azaion_flour"]
+    assert "./libs/azaion_water" in with_libraries(["./services/eater[production,drinks]"])
     monkeypatch.setattr(install_locked, "is_installed", lambda name: name == "azaion_bread")
     assert with_libraries(["./services/eater"]) == ["./services/eater"]
 

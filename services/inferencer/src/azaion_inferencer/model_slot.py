@@ -49,10 +49,10 @@ def proven(loaded: LoadedModel) -> LoadedModel:
 def _run(loaded: LoadedModel, shades: Sequence[float | None]) -> LoadedModel:
     """Once on a batch of each shade, None standing for noise, and once more with what is read from the answer."""
     try:
-        batches = [_pictures(loaded.model, shade) for shade in shades]
-        for batch in batches:
+        for shade in shades:
+            batch = _pictures(loaded.model, shade)  # one at a time: a batch may be hundreds of megabytes
             _require_finite(loaded, loaded.model.raw(batch))
-        loaded.model.infer(batches[-1])
+        loaded.model.infer(_pictures(loaded.model, shades[-1]))
     except (AzaionError, MemoryError):
         raise
     except Exception as error:  # runtimes have no common base class

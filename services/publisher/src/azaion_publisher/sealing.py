@@ -66,7 +66,7 @@ def seal(
 
     Raises:
         PermanentError: ``plaintext_changed`` when the artefact does not have the SHA-256 that was announced.
-        AzaionError: as ``storage.durable.replacing``.
+        AzaionError: as ``core.durable.replacing``.
     """
     cek, package = new_content_key(), folder / "package"
     try:

@@ -59,7 +59,7 @@ def open_package(package: Source, cek: ContentKey) -> OpenedPackage:
 
 def extract_package(package: Source, destination: Path, cek: ContentKey) -> PackageHeader:
     """Open into a file that gets its name only after everything is verified. Raises: as ``open_package``;
-    as ``storage.durable.replacing``.
+    as ``core.durable.replacing``.
     """
     with opened(package) as file, replacing(destination) as sink:
         return decrypt_package(file, sink, cek)

@@ -40,7 +40,7 @@ def seal_package(
     Raises:
         PermanentError: ``plaintext_changed`` when the source is not what was (or was said to be) hashed,
             ``package_too_large``, ``package_header_invalid``, ``content_key_invalid``, ``source_unreadable``.
-        AzaionError: as ``storage.durable.replacing``. In every case the destination is as it was before.
+        AzaionError: as ``core.durable.replacing``. In every case the destination is as it was before.
     """
     with opened(source) as plaintext, replacing(destination) as sink:
         size_bytes = remaining_size_bytes(plaintext)

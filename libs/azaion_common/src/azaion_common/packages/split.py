@@ -56,7 +56,7 @@ def split_package(package: Source, small: Path, big: Path) -> SplitFacts:
 
     Raises:
         PermanentError: as ``verify_structure``.
-        AzaionError: as ``storage.durable.replacing``.
+        AzaionError: as ``core.durable.replacing``.
     """
     with opened(package) as file:
         start = file.tell()
@@ -88,7 +88,7 @@ def joined_parts(small: Source, big: Source, *, expected: SplitFacts | None = No
 def join_package(
     small: Source, big: Source, destination: Path, *, expected: SplitFacts | None = None
 ) -> PackageFacts:
-    """Write the parts as one package. Raises: as ``joined_parts``; as ``storage.durable.replacing``."""
+    """Write the parts as one package. Raises: as ``joined_parts``; as ``core.durable.replacing``."""
     with joined_parts(small, big, expected=expected) as package, replacing(destination) as sink:
         header = read_header(package)
         package.seek(0)

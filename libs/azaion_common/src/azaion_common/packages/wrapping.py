@@ -90,7 +90,7 @@ def unwrap_for(package: Source, wrapper: KeyWrapper, wrapped: bytes) -> bytearra
 
 
 def write_wrapped_key(path: Path, wrapped: bytes) -> None:
-    """Raises: as ``storage.durable.replacing``."""
+    """Raises: as ``core.durable.replacing``."""
     with replacing(path) as sink:
         sink.write(wrapped)
 
@@ -136,7 +136,7 @@ def load_or_create_fleet_key(path: Path) -> bytes:
 
     Raises:
         PermanentError: ``fleet_key_missing`` or ``fleet_key_invalid`` for a file that is there but is no key.
-        AzaionError: as ``storage.durable.replacing``.
+        AzaionError: as ``core.durable.replacing``.
     """
     create_once(path, lambda: os.urandom(FLEET_KEY_BYTES))
     return load_fleet_key(path)

@@ -71,7 +71,7 @@ class KeptReleases:
         return state.place if state.trust == self.trust() else START
 
     def remember(self, place: Place) -> None:
-        """The newest announcement stands at ``place``. Raises as ``storage.durable.write_file``."""
+        """The newest announcement stands at ``place``. Raises as ``core.durable.write_file``."""
         if (state := self._read()).place == place and state.trust == self.trust():
             return  # a device's flash is not to be worn out
         with self._changing() as change:
@@ -88,7 +88,7 @@ class KeptReleases:
     def keep(self, release: ReleasedModel, small: bytes, proven: str) -> None:
         """``release`` runs from now on: keep it and the one before it, and raise the floor to it.
 
-        Raises: as ``storage.durable.write_file``, and as ``DeviceSeal.seal``.
+        Raises: as ``core.durable.write_file``, and as ``DeviceSeal.seal``.
         """
         kept = KeptRelease(release, self.seal.seal(small, _context(release)), proven)
 
@@ -102,7 +102,7 @@ class KeptReleases:
         self.sweep()
 
     def accept(self, release: ReleasedModel) -> None:
-        """Raise the floor to ``release``, whether or not it can be kept. Raises as ``storage.durable.write_file``."""
+        """Raise the floor to ``release``, whether or not it can be kept. Raises as ``core.durable.write_file``."""
         with self._changing() as change:
             change(lambda state: replace(state, floor=_higher(state.floor, Mark.of(release))))
 

@@ -22,34 +22,46 @@ from azaion_common.platform.database.engine import file_of, make_engine, trace_o
 Result = TypeVar("Result")
 OnConnect = Callable[[Connection], None]
 """What is done with each new connection, before anything else: the first one, and those after an outage."""
+OnClose = Callable[[], None]
+"""What is done behind the last transaction, when there is no connection any more. Both in the database's thread."""
 
 
 def _nothing(_connection: Connection) -> None: ...
 
 
+def _nothing_at_last() -> None: ...
+
+
 class Database:
     """Use ``async with Database.open(url, "jobs")``."""
 
-    def __init__(self, name: str, engine: Engine, on_connect: OnConnect = _nothing) -> None:
+    def __init__(self, name: str, engine: Engine, on_connect: OnConnect, on_close: OnClose) -> None:
         self.name = name
         self.changes = 0
         """Transactions so far: as long as it is the same, so is what the database holds."""
         self._engine = engine
         self._on_connect = on_connect
+        self._on_close = on_close
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"database-{name}")
         self._connection: Connection | None = None
         self._closed = False
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, name: str, on_connect: OnConnect = _nothing) -> AsyncIterator[Database]:
+    async def open(
+        cls,
+        url: str,
+        name: str,
+        on_connect: OnConnect = _nothing,
+        on_close: OnClose = _nothing_at_last,
+    ) -> AsyncIterator[Database]:
         """The database ``name`` at ``url``: a SQLite file, or a schema in a PostgreSQL database. No table is made.
 
         Raises:
             TransientError: ``ledger_unavailable``, ``disk_full``.
             PermanentError: ``ledger_corrupt``, ``ledger_denied``, ``ledger_url_invalid``; and what ``on_connect`` raises.
         """
-        database = cls(name, make_engine(url, name), on_connect)
+        database = cls(name, make_engine(url, name), on_connect, on_close)
         try:
             await database._in_thread(database._connect)
             yield database
@@ -98,13 +110,14 @@ class Database:
         self._engine.dispose()
 
     def _close(self) -> None:
-        """In the thread, so that what was asked for before still happens."""
+        """In the thread, so that what was asked for before still happens, whoever stopped waiting for it."""
         self._closed = True
         self._disconnect()
+        self._on_close()
 
     def _transact(self, work: Callable[[Connection], Result]) -> Result:
         if self._closed:
-            raise SetupError("ledger_closed", f"the ledger of {self.name} is closed")
+            raise SetupError("ledger_closed", f"the database of {self.name} is closed")
         connection = self._connection or self._connect()
         try:
             take_actions(connection)  # of a transaction that failed

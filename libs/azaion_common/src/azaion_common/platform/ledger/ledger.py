@@ -67,11 +67,9 @@ class Ledger:
                 ``ledger_too_new``.
         """
         tenure = _Tenure(service, metadata, wait_s)
-        try:
-            async with Database.open(url, service, tenure.begin if exclusive else _look) as database:
-                yield cls(database, tenure, route)
-        finally:
-            tenure.end()
+        on_connect = tenure.begin if exclusive else _look
+        async with Database.open(url, service, on_connect, tenure.end) as database:
+            yield cls(database, tenure, route)
 
     @property
     def epoch(self) -> int:
@@ -166,7 +164,7 @@ class _Tenure:
             raise
 
     def end(self) -> None:
-        """Let somebody else be the owner; behind the last transaction."""
+        """Let somebody else be the owner."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -83,10 +83,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _read_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o444)
-
-
 def _write_text(path: Path, text: str) -> None:
     """Whole or absent after a kill, and not to be written to: nobody would read it. Not fsynced, because a view can be
     made again.
@@ -95,7 +91,8 @@ def _write_text(path: Path, text: str) -> None:
     with storage_errors(path):
         try:
             _make_folder(path.parent)
-            with open(temporary, "xb", opener=_read_only) as file:
+            with temporary.open("xb") as file:
+                os.fchmod(file.fileno(), 0o444)  # whatever the umask
                 file.write(text.encode())
             temporary.replace(path)
         finally:
