@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from azaion_annotations.origins import FileOrigin, origin_of, source_of
+from azaion_annotations.origins import FileOrigin, origin_of, recording_of, source_of
 
 TAKEN = datetime(2024, 5, 1, 12, 30, 15, tzinfo=UTC)
 
@@ -69,3 +69,22 @@ def test_what_the_labels_know_is_taken() -> None:
     assert origin_of("IMG_0012", captured_at=TAKEN) == FileOrigin("IMG", TAKEN.timestamp(), TAKEN)
     assert origin_of("x", recording="r", position_s=2.5) == FileOrigin("r", 2.5)
     assert origin_of("IMG_0012") == FileOrigin("IMG", None)
+
+
+@pytest.mark.parametrize(
+    ("stem", "recording"),
+    [
+        ("MOS74", ("MOS", 74)),
+        ("DJI_0005-0018", ("DJI_0005", 18)),
+        ("DJI-00760-00001", ("DJI-00760", 1)),
+        ("MunichStreet02-MOS32", ("MunichStreet02-MOS", 32)),
+        ("BloodImage_00000", ("BloodImage", 0)),
+        ("frame_0001_jpg.rf.0123abcd", ("frame", 1)),
+        ("000123", ("", None)),
+        ("roof", ("", None)),
+        ("x12345678901234", ("", None)),
+    ],
+)
+def test_the_recording_is_read_from_the_name(stem: str, recording: tuple[str, int | None]) -> None:
+    """The number at the end is the frame, what stands before it the recording."""
+    assert recording_of(stem) == recording

@@ -73,3 +73,20 @@ async def test_what_is_put_again_is_young_again(store: FileBlobStore) -> None:
     assert store.remove_older(blob.sha256, now - 60)
     assert not store.remove_older(blob.sha256, now)
     assert await store.size(blob.sha256) is None
+
+
+async def test_rot_that_leaves_no_trace_is_found_once_the_bytes_are_no_longer_fresh(
+    store: FileBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk changes bytes and no times: only a blob that was written a moment ago is linked without being read."""
+    blob = await store.put(SOUND, "text/plain")
+    times = store.path(blob.sha256).stat()
+    spoil(store.path(blob.sha256))
+    os.utime(store.path(blob.sha256), ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    await store.fetch(blob.sha256, tmp_path / "fresh")
+    monkeypatch.setattr("azaion_common.platform.storage.files.WRITTEN_FOR_S", 0.0)
+    with pytest.raises(PermanentError) as caught:
+        await store.fetch(blob.sha256, tmp_path / "later")
+
+    assert caught.value.code == "blob_corrupt"

@@ -61,6 +61,10 @@ KeepGib = Annotated[
     float,
     typer.Option("--keep-gib", min=0.01, help="Room for --save of a live source; then the oldest go."),
 ]
+Window = Annotated[bool, typer.Option("--window", help="Show the frames (needs pygame-ce).")]
+Runtime = Annotated[RuntimeName, typer.Option(help="What executes the model.")]
+InPrecision = Annotated[Precision, typer.Option(help="What OpenVINO computes in; bf16 is twice as fast.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the runtime. [all cores]")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object.")]
 CatalogueOption = Annotated[
     Path | None, typer.Option("--catalogue", help="Class catalogue, for its colours.", show_default=False)
@@ -103,12 +107,10 @@ def infer(
     confidence: Confidence = None,
     save: Save = None,
     lines: Lines = None,
-    window: Annotated[bool, typer.Option("--window", help="Show the frames (needs pygame-ce).")] = False,
-    runtime: Annotated[RuntimeName, typer.Option(help="What executes the model.")] = "auto",
-    precision: Annotated[
-        Precision, typer.Option(help="What OpenVINO computes in; bf16 is twice as fast.")
-    ] = "f32",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the runtime. [all cores]")] = None,
+    window: Window = False,
+    runtime: Runtime = "auto",
+    precision: InPrecision = "f32",
+    threads: Threads = None,
     catalogue: CatalogueOption = None,
     home: Home = None,
     give_up_after: GiveUpAfter = None,
@@ -141,11 +143,10 @@ def infer(
         keep_gib=keep_gib,
     )
     inferred = infer_source(request, _tell)
-    facts = inferred.facts
     if as_json:
-        print_json(facts)
+        print_json(inferred.facts)
     else:
-        typer.echo(as_line(facts))
+        typer.echo(as_line(inferred.facts))
     if inferred.interrupted_by is not None:
         raise typer.Exit(_SIGNALLED + inferred.interrupted_by)
 

@@ -1,1 +1,1 @@
-"""What several programs have to agree on: events, the class catalogue, the annotation messages."""
+"""What several programs have to agree on: events, jobs, the class catalogue, the annotation messages."""

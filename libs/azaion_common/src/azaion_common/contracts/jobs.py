@@ -1,6 +1,6 @@
 """Jobs: what services are asked to do. One queue for each kind, and the body that its jobs have (JSON).
 
-- A job's id is never taken in twice, so whoever makes one from an event derives the id from what the event says.
+- Job ids are idempotency keys: a queue accepts each id once. A job made from an event gets its id from the event's content.
 - A body states all that the work needs: a worker looks nothing up that may have changed since.
 - Bodies refuse unknown fields: a job that a worker cannot read whole is refused, and nothing of it is done.
 """

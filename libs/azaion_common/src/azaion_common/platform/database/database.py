@@ -85,9 +85,9 @@ class Database:
         return await self._in_thread(lambda: self._transact(work))
 
     def stamp(self) -> object | None:
-        """Equal to an earlier one while nobody, in any process, has written since; None where that cannot be told.
+        """A version stamp: it changes when any process writes to the database. None where that cannot be told.
 
-        Costs next to nothing: for whoever looks now and then for what others may have written.
+        Cheap (two calls of stat): for polling.
         """
         file = file_of(self._engine)
         return None if file is None else trace_of(file)
@@ -110,7 +110,7 @@ class Database:
         self._engine.dispose()
 
     def _close(self) -> None:
-        """In the thread, so that what was asked for before still happens, whoever stopped waiting for it."""
+        """Runs in the database's thread, behind all queued transactions, also when their callers were cancelled."""
         self._closed = True
         self._disconnect()
         self._on_close()

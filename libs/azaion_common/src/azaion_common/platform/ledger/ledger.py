@@ -82,9 +82,9 @@ class Ledger:
         return self._database.changes
 
     def worker_name(self, queue: str) -> str:
-        """Whose name the leases of another worker on ``queue`` are to have, which no other living worker has.
+        """A unique name for the leases of one more worker on ``queue``; the same after a restart.
 
-        A ledger has one owner. So whatever is leased under the same name since an earlier life is held by nobody.
+        A ledger has one owner, so a lease under this name from before the restart is stale and may be taken over.
         """
         self._seats[queue] += 1
         return f"{self.service}/{self._tenure.instance}/{self._seats[queue]}"
@@ -126,7 +126,7 @@ class Ledger:
 
 
 class _Tenure:
-    """Being the owner of a ledger; kept over outages of the database, where nobody else took it meanwhile."""
+    """Exclusive ownership of a ledger. It survives an outage of the database unless another owner took over."""
 
     def __init__(self, service: str, metadata: MetaData, wait_s: float | None) -> None:
         self.epoch = 0
@@ -171,4 +171,4 @@ class _Tenure:
 
 
 def _look(_connection: Connection) -> None:
-    """Whoever only looks into a ledger makes nothing in it."""
+    """Without ``exclusive``: nothing is made in the ledger."""

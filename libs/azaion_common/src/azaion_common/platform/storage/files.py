@@ -210,8 +210,8 @@ class FileBlobStore:
 
 
 class _Written:
-    """The blobs that this process has just written: what it would read of them is its own memory of the bytes, which tells
-    nothing of the disk.
+    """A cache of blobs that this process wrote recently. Reading one back now would hit the page cache, and could not
+    detect a fault of the disk.
     """
 
     def __init__(self) -> None:

@@ -78,7 +78,7 @@ class FolderView:
 
 
 def _make_folder(folder: Path) -> None:
-    """Looked for at each file, because people may move folders away; a look costs less than an attempt to make it."""
+    """Checked for each file, because people may move folders away. ``is_dir`` is cheaper than a ``mkdir`` that fails."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
 

@@ -1,4 +1,4 @@
-"""Names of pictures and recordings."""
+"""Names of pictures."""
 
 from __future__ import annotations
 
@@ -6,28 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azaion_annotations.origins import recording_of
 from azaion_common.contracts.annotations.names import check_name, is_safe_name, name_for_stem
 from azaion_common.core.errors import PermanentError
-
-
-@pytest.mark.parametrize(
-    ("stem", "recording"),
-    [
-        ("MOS74", ("MOS", 74)),
-        ("DJI_0005-0018", ("DJI_0005", 18)),
-        ("DJI-00760-00001", ("DJI-00760", 1)),
-        ("MunichStreet02-MOS32", ("MunichStreet02-MOS", 32)),
-        ("BloodImage_00000", ("BloodImage", 0)),
-        ("frame_0001_jpg.rf.0123abcd", ("frame", 1)),
-        ("000123", ("", None)),
-        ("roof", ("", None)),
-        ("x12345678901234", ("", None)),
-    ],
-)
-def test_the_recording_is_read_from_the_name(stem: str, recording: tuple[str, int | None]) -> None:
-    """The number at the end is the frame, what stands before it the recording."""
-    assert recording_of(stem) == recording
 
 
 @pytest.mark.parametrize(
