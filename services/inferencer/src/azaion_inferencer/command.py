@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -13,6 +13,9 @@ from azaion_common.platform.cli.output import print_json
 from azaion_common.platform.runtime.settings import home_from
 from azaion_inferencer.old_spellings import modern
 from azaion_vision.options import Precision, RuntimeName
+
+if TYPE_CHECKING:
+    from azaion_inferencer.inference import Inferred
 
 LATEST = "latest"
 _SIGNALLED = 128
@@ -123,7 +126,6 @@ def infer(
     """
     # Array libraries and runtimes take half a second to import, which no other command should pay for.
     from azaion_inferencer.inference import Request, infer_source  # noqa: PLC0415
-    from azaion_inferencer.summary import as_line  # noqa: PLC0415
 
     request = Request(
         source=source,
@@ -142,7 +144,13 @@ def infer(
         give_up_after_s=give_up_after,
         keep_gib=keep_gib,
     )
-    inferred = infer_source(request, _tell)
+    _report(infer_source(request, _tell), as_json=as_json)
+
+
+def _report(inferred: Inferred, *, as_json: bool) -> None:
+    """The summary of a run; raises typer.Exit with a signal's exit code when one ended it."""
+    from azaion_inferencer.summary import as_line  # noqa: PLC0415 - as above
+
     if as_json:
         print_json(inferred.facts)
     else:
